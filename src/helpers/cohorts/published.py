@@ -61,7 +61,7 @@ def human(feature_set: str = "human") -> Cohort:
     cells = pd.DataFrame({
         "species": "human",
         "subclass": taxonomy.human_subclass(metadata["Revised_subclass_label"]),
-        "donor": "human-" + metadata["Donor"],
+        "donor": "human-" + metadata["Donor"].str.upper(),  # one donor is written h19.03.002
         "source": "published",
         "specimen_id": metadata["specimen_id"],
         "t_type": metadata["Transcriptomic_type "].str.strip(),
@@ -101,9 +101,9 @@ def _mouse_joined() -> pd.DataFrame:
     session = ephys["ID"].str.extract(r"ses-(\d+)", expand=False).astype(int)
     second = read("ephys_features_gouwens_w_QC.csv").add_prefix("second_")
     joined = (
-        ephys.assign(ephys_session_id=session, file=ephys["ID"].str.removesuffix(".nwb"))
+        ephys.assign(ephys_session_id=session)
         .merge(read("20200711_patchseq_metadata_mouse.csv"), on="ephys_session_id", how="left", validate="1:1")
-        .merge(second, left_on="file", right_on="second_filename", how="left", validate="1:1")
+        .merge(second, left_on="ID", right_on="second_filename", how="left", validate="1:1")
     )
     return joined.set_index("mouse-" + joined["ephys_session_id"].astype(str))
 

@@ -107,7 +107,7 @@ _HUMAN = {
 
 _HUMAN_METADATA = {
     "specimen_id": identifier(int),
-    "Donor": pa.Column(str, pa.Check.str_matches(r"^H\d", error="not a donor such as H17.06.003")),
+    "Donor": pa.Column(str, pa.Check.str_matches(r"^[Hh]\d\d\.\d\d\.\d\d\d$", error="not a donor such as H17.06.003")),
     "structure": text(),
     "lobe": text(),
     "condition": text("acute", "culture", nullable=False),
