@@ -53,8 +53,8 @@ def mouse(feature_set: str = "mouse") -> Cohort:
 def human(feature_set: str = "human") -> Cohort:
     """Human cells of the four subclasses, with the features of one set ("aligned" or "human").
 
-    ``cells`` adds: ``t_type``, ``original_subclass`` (before the revision), ``area``, ``lobe``, ``layer``, ``condition``
-    (acute or culture), ``days_in_culture``, ``marker_sum`` and the specimen id. ``excluded`` keeps the others.
+    ``cells`` adds: ``t_type``, ``original_subclass`` (before the revision), ``area``, ``lobe``, ``layer``,
+    ``condition`` (acute or culture), ``days_in_culture``, ``marker_sum`` and the specimen id. ``excluded`` keeps the others.
     """
     metadata = read("LeeDalley_manuscript_metadata.csv").set_index("specimen_id", drop=False)
     ephys = read("LeeDalley_ephys_fx.csv").set_index("specimen_id")

@@ -161,8 +161,10 @@ def validate(table: pd.DataFrame, name: str | Path) -> pd.DataFrame:
 def _sentence(cases: pd.DataFrame, table: pd.DataFrame, name: str) -> str:
     missing = cases[cases["check"] == "column_in_dataframe"]
     if len(missing):
-        return f"{name}: column {missing.iloc[0]['failure_case']!r} is missing; expected it beside {len(table.columns)} others"
+        column = missing.iloc[0]["failure_case"]
+        return f"{name}: column {column!r} is missing; expected it beside the {len(table.columns)} that were found"
     case = cases.iloc[0]
     row = "" if pd.isna(case["index"]) else f", row {int(case['index']) + 1}: found {case['failure_case']!r}"
-    what = {"field_uniqueness": "repeats an identifier that must be unique", "not_nullable": "is empty"}
-    return f"{name}: column {case['column']!r}{row}, {what.get(case['check'], case['check'])}; {len(cases)} finding(s) in all"
+    words = {"field_uniqueness": "repeats an identifier that must be unique", "not_nullable": "is empty"}
+    what = words.get(case["check"], case["check"])
+    return f"{name}: column {case['column']!r}{row}, {what}; {len(cases)} finding(s) in all"
