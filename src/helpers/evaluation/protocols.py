@@ -43,7 +43,8 @@ class CrossValidation:
         kind = StratifiedGroupKFold if self.grouped else StratifiedKFold
         for repeat in range(self.n_repeats):
             splitter = kind(self.n_splits, shuffle=True, random_state=self.seed + repeat)
-            for fold, (train, test) in enumerate(splitter.split(cohort.x, cohort.y, cohort.donors)):
+            groups = cohort.donors if self.grouped else None
+            for fold, (train, test) in enumerate(splitter.split(cohort.x, cohort.y, groups)):
                 yield Fold(repeat, fold, train, test)
 
     @property
