@@ -10,6 +10,7 @@ import importlib
 import sys
 
 COMMANDS = {
+    "data": ("helpers.cohorts.cli", "fetch and check the public tables"),
     "notebooks": ("helpers.book.cli", "write notebooks/*.ipynb from their MyST sources"),
     "needs": ("helpers.book.cli", "tell make which notebook needs which"),
     "run": ("helpers.book.cli", "execute one notebook"),
