@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from helpers.cohorts import published
 from helpers.cohorts.cohort import SOURCES, Cohort, FamilySequence
-from helpers.cohorts.registry import DataUnavailable, fetch, fingerprint, registry
+from helpers.cohorts.registry import DataUnavailable, fetch, fingerprint, public_files
 from helpers.cohorts.tables import TableError
 
 __all__ = [
-    "SOURCES", "Cohort", "DataUnavailable", "FamilySequence", "TableError", "fetch", "fingerprint", "load", "registry",
+    "SOURCES", "Cohort", "DataUnavailable", "FamilySequence", "TableError", "fetch", "fingerprint", "load",
+    "public_files",
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from helpers.cohorts.registry import DataUnavailable, fetch, registry
+from helpers.cohorts.registry import DataUnavailable, fetch, public_files
 from helpers.cohorts.tables import SCHEMAS, TableError, read
 
 #: Exit status when the data cannot be had.
@@ -20,11 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Fetch, check and validate; prints a line per file. Exit 3 and one sentence when a file cannot be had."""
     if args.list:
-        for row in registry().values():
+        for row in public_files().values():
             print(f"{row.name:<40} {row.bytes / 1e6:5.1f} MB  {row.holds}")
         return 0
     try:
-        for row in registry().values():
+        for row in public_files().values():
             if row.name in SCHEMAS:
                 print(f"{row.name:<40} {len(read(row.name)):>6,} rows, whole and valid")
             elif args.all:
