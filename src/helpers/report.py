@@ -144,7 +144,7 @@ def ledger_markdown(results: dict[str, dict]) -> str:
     ``results`` is the ``results`` part of ``_build/results.json``. Keys of the paper that this run did not
     produce are listed as such: the ledger hides nothing.
     """
-    rows = ["| Quantity | Paper | This book | 95 % interval | Cells | Protocol | Verdict |", "|---|---|---|---|---|---|---|"]
+    rows = ["| Quantity | Paper | This book | 95 % interval | Cells | Protocol | Verdict |", "|" + "---|" * 7]
     for key, published in paper().items():
         what, value = published["what"], _number(published["value"])
         if "spread" in published:

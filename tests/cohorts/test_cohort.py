@@ -47,7 +47,7 @@ def test_an_unknown_rule_for_sncg_is_refused(parts):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (lambda p: p["cells"].drop(columns="donor", inplace=True), "cells without the column 'donor'"),
+    (lambda p: p.update(cells=p["cells"].drop(columns="donor")), "cells without the column 'donor'"),
     (lambda p: p.update(table=p["table"].iloc[:2]), "different indexes"),
     (lambda p: p["families"].update(extra=["width"]), "no column for the feature 'width'"),
     (lambda p: p.update(classes=("Sst", "Vip")), "found the subclass 'Sncg'"),

@@ -74,7 +74,8 @@ def test_training_stops_when_the_score_no_longer_rises(cohort):
     x, y = tokens.transform(cohort), torch.from_numpy(cohort.y)
     noise = torch.from_numpy(np.random.default_rng(0).permutation(cohort.y))
     network = AttentionBiLSTM(x.shape[1], x.shape[2], [4])
-    history = train(network, Cells(x, y), Cells(x, noise), Plan(epochs=60, patience=2), torch.Generator().manual_seed(0))
+    plan = Plan(epochs=60, patience=2)
+    history = train(network, Cells(x, y), Cells(x, noise), plan, torch.Generator().manual_seed(0))
     scores = [h["macro_f1"] for h in history]
     assert len(history) < 60 and scores.index(max(scores)) == len(scores) - 3
 
@@ -117,7 +118,8 @@ def test_other_features_than_the_fitted_ones_are_refused(cohort):
     from dataclasses import replace
     model = BiLSTM(seed=0, epochs=1).fit(cohort)
     with pytest.raises(ValueError, match="found 4 features, expected the 5 that the scaler was fitted on"):
-        model.predict_proba(replace(cohort, table=cohort.table.drop(columns="e"), families={"passive": ["a", "b"], "spike": ["c", "d"]}))
+        narrow = {"passive": ["a", "b"], "spike": ["c", "d"]}
+        model.predict_proba(replace(cohort, table=cohort.table.drop(columns="e"), families=narrow))
 
 
 def test_an_unknown_input_layer_is_refused():

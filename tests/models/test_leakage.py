@@ -58,7 +58,8 @@ def test_scaling_and_components_come_from_training_cells(transform):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("protocol", [CrossValidation(5, 4), CrossValidation(5, 4, grouped=True), HoldOut(0.2, 10)], ids=str)
+@pytest.mark.parametrize(
+    "protocol", [CrossValidation(5, 4), CrossValidation(5, 4, grouped=True), HoldOut(0.2, 10)], ids=str)
 @pytest.mark.parametrize("name", ["random forest", "gradient boosting", "components"])
 def test_shuffled_labels_score_at_chance(name, protocol):
     cohort = make_cohort(n=400)

@@ -54,14 +54,16 @@ def human(feature_set: str = "human") -> Cohort:
     """Human cells of the four subclasses, with the features of one set ("aligned" or "human").
 
     ``cells`` adds: ``t_type``, ``original_subclass`` (before the revision), ``area``, ``lobe``, ``layer``,
-    ``condition`` (acute or culture), ``days_in_culture``, ``marker_sum`` and the specimen id. ``excluded`` keeps the others.
+    ``condition`` (acute or culture), ``days_in_culture``, ``marker_sum`` and the specimen id.
+    ``excluded`` keeps the others.
     """
     metadata = read("LeeDalley_manuscript_metadata.csv").set_index("specimen_id", drop=False)
     ephys = read("LeeDalley_ephys_fx.csv").set_index("specimen_id")
     cells = pd.DataFrame({
         "species": "human",
         "subclass": taxonomy.human_subclass(metadata["Revised_subclass_label"]),
-        "donor": "human-" + metadata["Donor"].str.upper(),  # one donor is written h19.03.002
+        # One donor is written h19.03.002.
+        "donor": "human-" + metadata["Donor"].str.upper(),
         "source": "published",
         "specimen_id": metadata["specimen_id"],
         "t_type": metadata["Transcriptomic_type "].str.strip(),

@@ -58,7 +58,7 @@ def fingerprint() -> str:
     >>> len(fingerprint())
     12
     """
-    lines = "".join(f"{row.name} {row.sha256}\n" for row in registry().values())
+    lines = "".join(f"{row.name} {row.sha256}\n" for row in public_files().values())
     return hashlib.sha256(lines.encode()).hexdigest()[:12]
 
 

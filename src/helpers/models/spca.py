@@ -37,8 +37,9 @@ class FamilySparsePCA:
     ``variance``: a family gets as many components as ordinary principal components need to reach this share
     (with as many components as features, the sparsest solution is the features themselves);
     ``alpha``: sparsity penalty, in units of the square root of N so that it means the same in any cohort;
-    ``keep``: least share of its family's variance that a component must add. After `fit`, ``loadings`` has one row per kept component (index:
-    family and number) and one column per feature, and ``explained`` the share of variance of each.
+    ``keep``: least share of its family's variance that a component must add.
+    After `fit`, ``loadings`` has one row per kept component (index: family and number) and one column per
+    feature, and ``explained`` the share of variance of each.
 
     >>> FamilySparsePCA().fit_transform(cohort).shape  # doctest: +SKIP
     (4178, 30)
