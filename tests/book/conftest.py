@@ -13,6 +13,8 @@ import pytest
 
 from helpers.book.project import Project
 
+from .browser import started
+
 HEAD = """---
 kernelspec:
   display_name: Python 3
@@ -45,11 +47,34 @@ build = Path(os.environ["HELPERS_BUILD"])
 name = os.environ["HELPERS_NOTEBOOK"]
 row = {{"value": {value}, "interval": None, "n": 3, "cohort": cohort, "protocol": "none", "paper": None}}
 (build / "results").mkdir(exist_ok=True)
-(build / "results" / f"{{name}}.json").write_text(json.dumps({{"notebook": name, "results": {{"{key}": row}}}}))
+recorded = {{"notebook": name, "results": {{"{key}": row}}}}
+(build / "results" / f"{{name}}.json").write_text(json.dumps(recorded))
 glue("{key}", {value}, display=False)
 print(sys.executable)"""
 
 
+# Everything that could push a page wider than a phone.
+ALT = "---\nmystnb:\n  image:\n    alt: A rising line, wider than any phone.\n---\n"
+WIDE = f"""{ALT}import matplotlib.pyplot as plt
+import pandas as pd
+
+print("a long line " * 40)
+print(seed)
+plt.figure(figsize=(20, 2), facecolor="none").add_subplot().plot([0, 1])
+plt.show()
+pd.DataFrame({{f"column {{i}}": [i / 7] * 3 for i in range(30)}})"""
+READER = f"""# Reader
+
+It was {{glue:text}}`../notebooks/02_model.ipynb::score:.2f`, with $a = b$ and {"a_name_without_end" * 5}.
+
+$$
+a = b {"+ c + d + e + f + g" * 8}
+$$
+
+| {"A | " * 9}
+| {"--- | " * 9}
+| {"many words | " * 9}
+"""
 TOC = """format: jb-book
 root: book/intro
 parts:
@@ -127,10 +152,10 @@ def write_book(folder: Path, repository: Path) -> Book:
         "book/intro.md": "# A small book\n\nRead [the data](../notebooks/01_data.ipynb).\n",
         "book/ledger.md": "# Ledger\n\n```{include} generated/ledger.md\n```\n",
         "book/provenance.md": "# Provenance\n\n```{include} generated/provenance.md\n```\n",
-        "book/reader.md": "# Reader\n\nIt was {glue:text}`../notebooks/02_model.ipynb::score:.2f`; $a = b$.\n",
+        "book/reader.md": READER,
         "notebooks/01_data.md": chapter("Data", RECORD.format(key="cells", value=41)),
         "notebooks/02_model.md": chapter("Model", RECORD.format(key="score", value=0.125), needs="01_data"),
-        "notebooks/03_other.md": chapter("Other", "print(seed)"),
+        "notebooks/03_other.md": chapter("Other", WIDE),
     }
     for name, text in pages.items():
         (folder / name).parent.mkdir(exist_ok=True)
@@ -153,6 +178,13 @@ def built(
     done = book.make("book", JUPYTER_PATH=str(foreign.parents[1]))
     assert done.returncode == 0, done.stdout + done.stderr
     return book, done
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A browser, shared by all tests that look at pages."""
+    with started() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def test_simulated_cells_are_announced_on_every_page_that_shows_them(book, built
 
 def test_a_failing_cell_stops_the_build_with_its_number_and_keeps_the_old_book(book):
     other = book.root / "notebooks" / "03_other.md"
-    other.write_text(other.read_text().replace("print(seed)", "print('before')\n1 / 0"))
+    other.write_text(other.read_text().replace("print(seed)", "print('before'); 1 / 0"))
     before = book.page("notebooks/03_other")
     done = book.make("book")
     assert done.returncode != 0

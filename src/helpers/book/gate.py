@@ -68,7 +68,7 @@ class Page:
     @cached_property
     def content(self) -> Tag:
         """What the author wrote, without the theme's frame around it."""
-        return self.soup.select_one("article") or self.soup.body or self.soup
+        return self.soup.select_one("article") or self.soup.main or self.soup.body or self.soup
 
     @cached_property
     def anchors(self) -> set[str]:

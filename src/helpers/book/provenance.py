@@ -34,11 +34,11 @@ def commit_words(commit: str | None, dirty: bool | None) -> str:
     """A commit in a few characters.
 
     >>> commit_words("0123456789abcdef", True)
-    '`0123456789`, with uncommitted changes'
+    '`0123456789` with changes'
     """
     if commit is None:
         return "not in a repository"
-    return f"`{commit[:10]}`" + (", with uncommitted changes" if dirty else "")
+    return f"`{commit[:10]}`" + (" with changes" if dirty else "")
 
 
 def data_fingerprint() -> str | None:

@@ -178,7 +178,7 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
         "cohort": used["cohort"],
         "quick": bool(used["quick"]),
         "seed": used["seed"],
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "finished": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "wall_s": round(wall_s, 1),
         "peak_mb": round(watch.peak_mb),
         **commit,
