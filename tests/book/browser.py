@@ -7,7 +7,7 @@ import http.server
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,22 +69,13 @@ def complaints(
     """What is wrong with each page at this screen and theme; a picture of each goes to ``shots``."""
     found: list[str] = []
     context = browser.new_context(viewport=SCREENS[screen], color_scheme=theme)
-    for name in names:
-        page = context.new_page()
-
-        def say(what: str, name: str = name) -> None:
-            found.append(f"{name}: {what}")
-
-        def asked(request: Any, say=say) -> None:
-            if not request.url.startswith((f"{site}/", "data:", "blob:")):
-                say(f"asked for {request.url}")
-
-        page.on("console", lambda line, say=say: say(line.text) if line.type == "error" else None)
-        page.on("pageerror", lambda error, say=say: say(str(error)))
-        page.on("request", asked)
-        page.on("requestfailed", lambda request, say=say: say(f"{request.url} failed"))
-        page.on("response", lambda got, say=say: None if got.ok else say(f"{got.url} gave {got.status}"))
-        page.goto(f"{site}/{name}.html", wait_until="networkidle")
+    pages = {name: context.new_page() for name in names}
+    for name, page in pages.items():  # all at once: most of the time is waiting for the network to fall quiet
+        _listen(page, site, functools.partial(_say, found, name))
+        page.goto(f"{site}/{name}.html", wait_until="commit")
+    for name, page in pages.items():
+        say = functools.partial(_say, found, name)
+        page.wait_for_load_state("networkidle")
         if maths := page.evaluate(TYPESET):
             say(maths)
         over = page.evaluate("(all => all.scrollWidth - all.clientWidth)(document.documentElement)")
@@ -95,6 +86,21 @@ def complaints(
         if shots:
             shots.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=shots / f"{name.replace('/', '_')}-{screen}-{theme}.png", full_page=True)
-        page.close()
     context.close()
     return found
+
+
+def _say(found: list[str], name: str, what: str) -> None:
+    found.append(f"{name}: {what}")
+
+
+def _listen(page: Any, site: str, say: Callable[[str], None]) -> None:
+    def asked(request: Any) -> None:
+        if not request.url.startswith((f"{site}/", "data:", "blob:")):
+            say(f"asked for {request.url}")
+
+    page.on("console", lambda line: say(line.text) if line.type == "error" else None)
+    page.on("pageerror", lambda error: say(str(error)))
+    page.on("request", asked)
+    page.on("requestfailed", lambda request: say(f"{request.url} failed"))
+    page.on("response", lambda got: None if got.ok else say(f"{got.url} gave {got.status}"))
