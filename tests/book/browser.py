@@ -16,6 +16,8 @@ import pytest
 
 SCREENS = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 THEMES = ("light", "dark")
+# Hidden scroll bars, as on a phone: else the picture of a page is narrower than the page.
+ARGUMENTS = ["--headless=new", "--no-sandbox", "--hide-scrollbars"]
 # Formulas in the source of the page against formulas that MathJax drew.
 TYPESET = """async () => {
   const wanted = document.querySelectorAll('span.math, div.math').length;
@@ -39,7 +41,7 @@ def started() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         try:
             browser = driver.chromium.launch(
-                executable_path=next(found, None), headless=False, args=["--headless=new", "--no-sandbox"]
+                executable_path=next(found, None), headless=False, args=ARGUMENTS
             )
         except playwright.Error as error:
             reason = f"no Chromium could be started: {str(error).splitlines()[0]}"

@@ -165,7 +165,7 @@ class TestProvenance:
         assert revision(tmp_path) == clean | {"dirty": True}
 
     def test_commits_read_well(self):
-        assert commit_words("0123456789abcdef", False) == "`0123456789`"
+        assert commit_words("0123456789abcdef", False) == "`0123456`"
         assert commit_words(None, None) == "not in a repository"
 
     def test_versions_are_those_of_the_lock(self, root):
