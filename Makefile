@@ -1,5 +1,8 @@
 # Two commands matter: `make book` builds and checks the book, `make test` builds it and tests everything.
-# `make help` lists the rest.
+# `make help` lists the rest. The environment may say:
+#   HELPERS_QUICK=1          fewer repeats and folds, for a first look
+#   HELPERS_COHORT=simulated the cells every notebook uses (published, simulated or dandi)
+#   HELPERS_MEMORY_MB=2048   what one notebook may use
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 

@@ -9,7 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Subprocesses that tests start import the code under test, wherever the environment's own copy is.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

@@ -36,7 +36,7 @@ FETCHED = {
 FETCHING = re.compile("stylesheet|icon|pre(?:load|fetch|connect)|dns-prefetch|modulepreload|manifest", re.I)
 ASKS = "asks another host for {}; put the file into assets/static or do without."
 RAW = [
-    (re.compile(r"\{[A-Za-z][\w:+-]*\}`"), "a role that was not rendered"),
+    (re.compile(r"\{[A-Za-z][\w:+-]*\}\n?`"), "a role that was not rendered"),
     (re.compile(r"(?:^|\s)(?:`{3,}|:{3,})\s*\{[A-Za-z]"), "a directive that was not rendered"),
     (re.compile(r"(?:^|\s):::+(?:\s|$)"), "a colon fence that was not rendered"),
     (re.compile(r"\{\{.*?\}\}"), "a substitution that was not filled in"),
@@ -68,7 +68,7 @@ class Page:
     @cached_property
     def content(self) -> Tag:
         """What the author wrote, without the theme's frame around it."""
-        return self.soup.select_one("article") or self.soup.body or self.soup
+        return self.soup.select_one("article") or self.soup.main or self.soup.body or self.soup
 
     @cached_property
     def anchors(self) -> set[str]:
@@ -147,8 +147,10 @@ def _no_error(page: Page, pages: dict[Path, Page]) -> Iterator[str]:
 
 def _nothing_raw(page: Page, pages: dict[Path, Page]) -> Iterator[str]:
     prose = BeautifulSoup(str(page.content), "lxml")
-    for tag in prose.select("pre, code, script, style, .math, mjx-container"):
+    for tag in prose.select("pre, script, style, .math"):
         tag.decompose()
+    for tag in prose.select("code"):  # what is left of a role nobody knew is its name before some code
+        tag.replace_with("`")
     text = prose.get_text("\n")
     for pattern, what in RAW:
         if match := pattern.search(text):

@@ -34,11 +34,11 @@ def commit_words(commit: str | None, dirty: bool | None) -> str:
     """A commit in a few characters.
 
     >>> commit_words("0123456789abcdef", True)
-    '`0123456789`, with uncommitted changes'
+    '`0123456` with changes'
     """
     if commit is None:
         return "not in a repository"
-    return f"`{commit[:10]}`" + (", with uncommitted changes" if dirty else "")
+    return f"`{commit[:7]}`" + (" with changes" if dirty else "")
 
 
 def data_fingerprint() -> str | None:
@@ -79,11 +79,11 @@ def provenance_markdown(project: Project, runs: list[dict[str, Any]]) -> str:
     lines += [f"| {name} | {number} |" for name, number in versions().items()]
     lines += [
         "",
-        "| Notebook | Cohort | Seed | Quick | Wall time (s) | Peak memory (MB) | Commit |",
-        "| --- | --- | ---: | --- | ---: | ---: | --- |",
+        "| Notebook | Cohort | Seed | Wall (s) | Peak (MB) | Commit |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
     ]
     lines += [
-        f"| {run['notebook']} | {run['cohort']} | {run['seed']} | {'yes' if run['quick'] else 'no'} "
+        f"| {run['notebook']} | {run['cohort']}{', quick' * run['quick']} | {run['seed']} "
         f"| {run['wall_s']:.0f} | {run['peak_mb']:,} | {commit_words(run['commit'], run['dirty'])} |"
         for run in runs
     ]
@@ -93,7 +93,7 @@ def provenance_markdown(project: Project, runs: list[dict[str, Any]]) -> str:
 
 def _clone_commands(project: Project) -> list[str]:
     url = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
-    return ["```", f"git clone {url}", f"cd {url.rsplit('/', 1)[-1]}", "make book", "```"]
+    return ["```bash", f"git clone {url}", f"cd {url.rsplit('/', 1)[-1]}", "make book", "```"]
 
 
 def run_table(runs: list[dict[str, Any]]) -> str:

@@ -30,7 +30,7 @@ KERNEL = "helpers-book"
 
 
 class Watch:
-    """Samples the memory of this process's children and tells now and then where the notebook is.
+    """Samples the memory of the kernel that is started under it and tells now and then where the notebook is.
 
     Memory is the sum of the resident sets of the kernel and of all it started, in MB (2**20 bytes). A tree
     that grows over ``limit_mb`` is killed at once, before it takes the machine with it.
@@ -40,6 +40,7 @@ class Watch:
         self.name, self.cells, self.limit_mb = name, cells, limit_mb
         self.cell, self.peak_mb = 0, 0.0
         self.started = time.monotonic()
+        self._strangers = set(psutil.Process().children())  # what ran before the kernel
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
@@ -65,10 +66,18 @@ class Watch:
         self._done.set()
         self._thread.join()
 
+    def _tree(self) -> list[psutil.Process]:
+        roots = [child for child in psutil.Process().children() if child not in self._strangers]
+        below = []
+        for root in roots:
+            with contextlib.suppress(psutil.Error):  # ended in the meantime
+                below += root.children(recursive=True)
+        return roots + below
+
     def _sample(self) -> None:
         told = self.started
         while not self._done.wait(SAMPLE_S):
-            tree = psutil.Process().children(recursive=True)
+            tree = self._tree()
             now_mb = sum(map(_resident_mb, tree))
             self.peak_mb = max(self.peak_mb, now_mb)
             if self.over:
@@ -178,7 +187,7 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
         "cohort": used["cohort"],
         "quick": bool(used["quick"]),
         "seed": used["seed"],
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "finished": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "wall_s": round(wall_s, 1),
         "peak_mb": round(watch.peak_mb),
         **commit,
