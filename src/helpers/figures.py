@@ -42,7 +42,8 @@ def label(feature: str) -> str:
     'input resistance (MΩ)'
     """
     unit = families.unit(feature)
-    words = _WORDS.get(feature) or feature.replace("_", " ").replace(" rheo", " at rheobase").replace("deltav", "ΔV").replace(" isi", " ISI")
+    words = _WORDS.get(feature) or feature.replace("_", " ").replace(" rheo", " at rheobase")
+    words = words.replace("deltav", "ΔV").replace(" isi", " ISI")
     return words if unit == "1" else f"{words} ({_UNIT_TEXT.get(unit, unit)})"
 
 
