@@ -7,6 +7,7 @@ import datetime
 import os
 import re
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import nbformat
 import papermill
 import psutil
+from jupyter_client.manager import AsyncKernelManager
 from papermill.engines import NBClientEngine, papermill_engines
 
 from helpers.book.notebook import parameters, read
@@ -24,6 +26,7 @@ from helpers.book.provenance import revision
 COHORTS = ("published", "simulated", "dandi")
 HEARTBEAT_S = 15.0
 SAMPLE_S = 0.2
+START_S = 180  # a cold disk and a busy machine
 # What a free Binder session may use before its kernel is killed.
 MEMORY_LIMIT_MB = 2048
 KERNEL = "helpers-book"
@@ -75,11 +78,12 @@ class Watch:
         return roots + below
 
     def _sample(self) -> None:
-        told = self.started
+        told, before_mb = self.started, 0.0
         while not self._done.wait(SAMPLE_S):
             tree = self._tree()
             now_mb = sum(map(_resident_mb, tree))
-            self.peak_mb = max(self.peak_mb, now_mb)
+            # A process that forks is seen twice for a moment: what counts lasts for two looks.
+            self.peak_mb, before_mb = max(self.peak_mb, min(now_mb, before_mb)), now_mb
             if self.over:
                 for process in tree:
                     _kill(process)
@@ -101,6 +105,18 @@ def _kill(process: psutil.Process) -> None:
         process.kill()
 
 
+class PrivateKernelManager(AsyncKernelManager):
+    """Talks to its kernel over sockets in a folder of its own.
+
+    Ports are picked before the kernel binds them, so that two notebooks started at once could get the same.
+    """
+
+    def __init__(self, **kwargs: Any):
+        # Short, for the path of a socket is limited in length; removed with the manager.
+        self._folder = tempfile.TemporaryDirectory(prefix="kernel-")
+        super().__init__(transport="ipc", connection_file=f"{self._folder.name}/k.json", **kwargs)
+
+
 class WatchedEngine(NBClientEngine):
     """papermill's own engine, telling a Watch which code cell is running."""
 
@@ -113,6 +129,7 @@ class WatchedEngine(NBClientEngine):
             return start(cell, cell_index, **more)
 
         nb_man.cell_start = cell_start
+        kwargs |= {"kernel_manager_class": PrivateKernelManager, "start_timeout": START_S}
         return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 
