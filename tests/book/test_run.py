@@ -49,6 +49,8 @@ def test_unknown_settings_are_refused():
         run.settings({"HELPERS_COHORT": "mice"})
     with pytest.raises(BookError, match="^HELPERS_QUICK is 'yes'; it must be 1 or 0.$"):
         run.settings({"HELPERS_QUICK": "yes"})
+    with pytest.raises(BookError, match="^HELPERS_MEMORY_MB is '2GB'; it must be a whole number of MB"):
+        run.memory_limit_mb({"HELPERS_MEMORY_MB": "2GB"})
 
 
 def test_parameters_reach_the_notebook_and_the_record(project, monkeypatch):

@@ -155,6 +155,18 @@ def settings(environ: dict[str, str] | os._Environ = os.environ) -> dict[str, An
     return asked
 
 
+def memory_limit_mb(environ: dict[str, str] | os._Environ = os.environ) -> float:
+    """What one notebook may use, in MB: HELPERS_MEMORY_MB, or what a free Binder session has.
+
+    >>> memory_limit_mb({})
+    2048.0
+    """
+    asked = environ.get("HELPERS_MEMORY_MB") or str(MEMORY_LIMIT_MB)
+    if not asked.isdecimal():
+        raise BookError(f"HELPERS_MEMORY_MB is {asked!r}; it must be a whole number of MB, such as 2048.")
+    return float(asked)
+
+
 def execute(project: Project, source: Path) -> dict[str, Any]:
     """Run ``source`` into ``_build/executed/notebooks/`` and write its run record; returns the record.
 
@@ -164,7 +176,7 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
     name = source.stem
     target, partial = project.executed / f"{name}.ipynb", project.failed / f"{name}.ipynb"
     record, result = project.runs / f"{name}.json", project.results / f"{name}.json"
-    limit_mb = float(os.environ.get("HELPERS_MEMORY_MB") or MEMORY_LIMIT_MB)
+    limit_mb = memory_limit_mb()
     notebook = read(source)
     metadata = dict(notebook.metadata)
     asked = settings()
@@ -188,7 +200,7 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
         except papermill.PapermillExecutionError as error:
             trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
             raise BookError(f"{name}: {watch.where()} failed.\n{trace}\n{kept}") from None
-        except Exception as error:
+        except RuntimeError as error:  # nbclient's, when the kernel is gone
             if not watch.over:
                 raise BookError(f"{name}: the kernel died in {watch.where()} ({error}). {kept}") from error
     wall_s = watch.wall_s
@@ -197,8 +209,6 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
             f"{name}: {watch.peak_mb:,.0f} MB in {watch.where()}, over the limit of {limit_mb:,.0f} MB that "
             f"a reader's Binder session has; work in smaller pieces there. {kept}"
         )
-    write_text(target, _published(partial, metadata))
-    partial.unlink()
     row = {
         "notebook": name,
         "cohort": used["cohort"],
@@ -210,6 +220,8 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
         **commit,
     }
     write_json(record, row)
+    write_text(target, _published(partial, metadata))  # last: it tells make that the run is complete
+    partial.unlink()
     watch.say(f"done, {wall_s:.0f} s, at most {watch.peak_mb:.0f} MB")
     return row
 
