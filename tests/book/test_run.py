@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.book import run
+from helpers.book import run, watch
 from helpers.book.project import BookError, Project
 
 from .conftest import chapter
@@ -68,7 +68,7 @@ def test_the_notebook_runs_in_its_own_folder(project):
 
 
 def test_progress_is_told_line_by_line(project, monkeypatch, capsys):
-    monkeypatch.setattr(run, "HEARTBEAT_S", 0.5)
+    monkeypatch.setattr(watch, "HEARTBEAT_S", 0.5)
     run.execute(project, source(project, "import time; time.sleep(2)"))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "01_one: started, 2 cells"
