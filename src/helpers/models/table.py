@@ -1,0 +1,108 @@
+"""Models that read one row of features per cell: forest, boosting, logistic regression, support vectors.
+
+Each function takes a seed and returns an unfitted `TableModel`. Hyper-parameters are fixed beforehand and
+alike for every cohort: nothing is tuned on test folds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from helpers.cohorts import Cohort
+
+
+class Winsoriser(TransformerMixin, BaseEstimator):
+    """Clip each feature to percentiles of the training cells, so that one bad recording cannot set a scale.
+
+    X is (N, P) with NaN allowed. A feature that no training cell has is left as it is.
+
+    >>> Winsoriser(0, 50).fit([[0.0], [1.0], [2.0]]).transform([[9.0]]).tolist()
+    [[1.0]]
+    """
+
+    def __init__(self, low: float = 0.5, high: float = 99.5):
+        self.low = low
+        self.high = high
+
+    def fit(self, X, y=None):
+        X = np.asarray(X, float)
+        empty = np.isnan(X).all(axis=0)
+        filled = np.where(empty, 0.0, X)
+        self.low_ = np.where(empty, -np.inf, np.nanpercentile(filled, self.low, axis=0))
+        self.high_ = np.where(empty, np.inf, np.nanpercentile(filled, self.high, axis=0))
+        return self
+
+    def transform(self, X):
+        return np.clip(np.asarray(X, float), self.low_, self.high_)
+
+
+class TableModel:
+    """A scikit-learn classifier on the feature table of a cohort; see `helpers.evaluation.Model`."""
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def fit(self, cohort: Cohort) -> TableModel:
+        self.estimator.fit(cohort.x, cohort.y)
+        return self
+
+    def predict_proba(self, cohort: Cohort) -> np.ndarray:
+        """(N, C) probabilities; a class absent from training gets zero."""
+        probabilities = np.zeros((len(cohort), len(cohort.classes)))
+        probabilities[:, self.estimator.classes_] = self.estimator.predict_proba(cohort.x)
+        return probabilities
+
+
+def random_forest(seed: int, n_trees: int = 300) -> TableModel:
+    """Class-balanced random forest (as Gouwens et al. 2020 use it) on median-filled features."""
+    forest = RandomForestClassifier(n_trees, class_weight="balanced_subsample", random_state=seed)
+    return TableModel(make_pipeline(SimpleImputer(add_indicator=True, strategy="median"), forest))
+
+
+def boosting(seed: int) -> TableModel:
+    """Class-balanced histogram gradient boosting; it reads missing values as they are."""
+    return TableModel(HistGradientBoostingClassifier(
+        learning_rate=0.06, max_iter=150, max_leaf_nodes=12, min_samples_leaf=10, l2_regularization=1.0,
+        class_weight="balanced", random_state=seed))
+
+
+def logistic_regression(seed: int) -> TableModel:
+    """Class-balanced multinomial logistic regression on winsorised, z-scored features."""
+    return TableModel(make_pipeline(
+        *_scaled(), LogisticRegression(C=0.3, max_iter=3000, class_weight="balanced", random_state=seed)))
+
+
+def support_vectors(seed: int) -> TableModel:
+    """Class-balanced support vector machine with a radial kernel; probabilities from softmax of its margins."""
+    return TableModel(make_pipeline(*_scaled(), _MarginSVC(C=3.0, class_weight="balanced", random_state=seed)))
+
+
+def _scaled():
+    return (Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+
+
+class _MarginSVC(SVC):
+    """SVC whose probabilities are the softmax of its one-vs-rest margins: same argmax, no inner folds."""
+
+    def predict_proba(self, X):
+        margins = self.decision_function(X)
+        if margins.ndim == 1:
+            margins = np.column_stack([-margins, margins])
+        scores = np.exp(margins - margins.max(axis=1, keepdims=True))
+        return scores / scores.sum(axis=1, keepdims=True)
+
+
+#: The baselines of the book, by the name shown in tables.
+BASELINES = {
+    "random forest": random_forest,
+    "logistic regression": logistic_regression,
+    "support vectors": support_vectors,
+    "gradient boosting": boosting,
+}
