@@ -22,7 +22,10 @@ def test_spike_table_equals_that_of_ipfx(pa, window):
     settings = {"start": window[0], "end": window[1]}
     expected = SpikeFeatureExtractor(**settings).process(t, v, i)
     found = SpikeExtractor(**settings).process(t, v, i)
-    assert_frame_equal(found, expected, check_like=True, check_exact=True)
+    # ipfx leaves out the time of a downstroke that no spike has; here it is a column of NaN.
+    extra = found.columns.difference(expected.columns)
+    assert found[extra].isna().all(axis=None)
+    assert_frame_equal(found.drop(columns=extra), expected, check_like=True, check_exact=True)
 
 
 def test_spikes_are_where_they_were_put():

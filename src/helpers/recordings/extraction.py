@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
-from ipfx import feature_vectors, script_utils, stimulus_protocol_analysis
+from ipfx import feature_vectors, script_utils, stim_features, stimulus_protocol_analysis
 from ipfx import time_series_utils as tsu
 from ipfx.data_set_features import detection_parameters, extractors_for_sweeps
 from ipfx.error import FeatureError
@@ -170,12 +170,13 @@ def official_families(dataset: Dataset) -> Families:
 
 
 def _official(dataset: Dataset) -> dict[str, np.ndarray]:
-    names = dataset.ontology
-    long_sweeps, long_features, start, end = _official_long_squares(dataset, numbers_of(dataset, names.long_square_names))
-    short_sweeps, short_features = _official_short_squares(dataset, numbers_of(dataset, names.short_square_names))
-    ramp_sweeps, ramp_features = _official_ramps(dataset, numbers_of(dataset, names.ramp_names))
+    long_sweeps, long_features, start, end = _official_long_squares(dataset)
+    short_sweeps, short_features = _official_short_squares(dataset)
+    ramp_sweeps, ramp_features = _official_ramps(dataset)
 
-    by_amplitude, deflection = feature_vectors.identify_subthreshold_hyperpol_with_amplitudes(long_features, long_sweeps)
+    by_amplitude, deflection = feature_vectors.identify_subthreshold_hyperpol_with_amplitudes(
+        long_features, long_sweeps
+    )
     trains = feature_vectors.identify_suprathreshold_spike_info(long_features, OFFICIAL_LEVELS, shift=10)
     rheobase = long_features["rheobase_sweep"].name
     shapes = [
@@ -201,8 +202,8 @@ def _official(dataset: Dataset) -> dict[str, np.ndarray]:
     }
 
 
-def _official_long_squares(dataset: Dataset, numbers: list[int]):
-    sweeps, start, end = _valid(dataset, numbers, "long")
+def _official_long_squares(dataset: Dataset):
+    sweeps, start, end = _valid(dataset, dataset.ontology.long_square_names, "long")
     spikes, trains = extractors_for_sweeps(
         sweeps, start=start, end=end, min_peak=-25, **detection_parameters(StimulusType.LONG_SQUARE)
     )
@@ -212,8 +213,8 @@ def _official_long_squares(dataset: Dataset, numbers: list[int]):
     return sweeps, analysis.analyze(sweeps), start, end
 
 
-def _official_short_squares(dataset: Dataset, numbers: list[int]):
-    sweeps, start, end = _valid(dataset, numbers, "short")
+def _official_short_squares(dataset: Dataset):
+    sweeps, start, end = _valid(dataset, dataset.ontology.short_square_names, "short")
     spikes, trains = extractors_for_sweeps(
         sweeps, est_window=[start, start + SHORT_SQUARE_WINDOW], start=start, end=end + 0.05,
         reject_at_stim_start_interval=0.0002, **detection_parameters(StimulusType.SHORT_SQUARE),
@@ -222,19 +223,21 @@ def _official_short_squares(dataset: Dataset, numbers: list[int]):
     return sweeps, analysis.analyze(sweeps)
 
 
-def _official_ramps(dataset: Dataset, numbers: list[int]):
+def _official_ramps(dataset: Dataset):
+    numbers = numbers_of(dataset, dataset.ontology.ramp_names)
     if not numbers:
         raise FeatureError("no ramp sweep")
     sweeps = dataset.sweep_set(numbers)
     first = sweeps.sweeps[0]
-    start = script_utils.stf.get_stim_characteristics(first.i, first.t)[0]
+    start = stim_features.get_stim_characteristics(first.i, first.t)[0]
     spikes, trains = extractors_for_sweeps(sweeps, start=start, **detection_parameters(StimulusType.RAMP))
     analysis = stimulus_protocol_analysis.RampAnalysis(SpikeExtractor.like(spikes), trains)
     return sweeps, analysis.analyze(sweeps)
 
 
-def _valid(dataset: Dataset, numbers: list[int], kind: str):
+def _valid(dataset: Dataset, names, kind: str):
     """Sweeps that last 0.2 s beyond the step, and the window of the step (s)."""
+    numbers = numbers_of(dataset, names)
     if not numbers:
         raise FeatureError(f"no {kind}-square sweep")
     sweeps, start, end = script_utils.validate_sweeps(dataset, numbers)

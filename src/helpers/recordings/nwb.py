@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -58,7 +58,7 @@ def text(value) -> str:
 class Ontology(StimulusOntology):
     """ipfx's stimulus ontology with its linear search remembered."""
 
-    @lru_cache(maxsize=None)  # noqa: B019 - one object for the life of the process
+    @cache  # noqa: B019 - one object for the life of the process
     def find(self, tag, tag_type=None):
         return super().find(tag, tag_type)
 
@@ -330,7 +330,7 @@ def write(path: str | os.PathLike, sweeps: Sequence[RawSweep], *, rate: float = 
     path = Path(path)
     nwb = pynwb.NWBFile(
         session_description="simulated current-clamp recording", identifier=str(session_id),
-        session_start_time=datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc),
+        session_start_time=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC),
         session_id=str(session_id), institution="simulation",
     )
     nwb.subject = pynwb.file.Subject(
