@@ -6,7 +6,7 @@ from pathlib import Path
 import analytic
 import numpy as np
 import pytest
-from analytic import cell, long_square, ramp, short_square
+from analytic import cell, ramp, short_square
 from ipfx.bin.run_feature_vector_extraction import data_for_specimen_id
 from ipfx.data_set_features import extract_data_set_features
 from ipfx.dataset.create import create_ephys_data_set
