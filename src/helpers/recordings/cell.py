@@ -65,7 +65,7 @@ def extract(source, *, cell_id: str | None = None, drop_failed: bool = False, al
         except RecordingError as error:
             cell.verdict.add(error.code, str(error), allow)
         except OSError as error:
-            cell.verdict.add(quality.unreadable(error), str(error).strip(), allow)
+            cell.verdict.add(*quality.unreadable(error), allow)
         except Exception as error:  # noqa: BLE001 - nothing may stop a batch
             cell.verdict.add("unexpected_error", f"{type(error).__name__}: {error}", allow)
         finally:

@@ -9,6 +9,7 @@ no function: reader and batch raise `RecordingError` with their code. The rules 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
@@ -107,7 +108,7 @@ def apply(stage: str, case: Case, verdict: Verdict, allow: Collection[str] = ())
         except RecordingError as error:
             return verdict.add(error.code, str(error), allow)
         except OSError as error:  # the other rules would meet it again
-            return verdict.add(unreadable(error), str(error).strip(), allow)
+            return verdict.add(*unreadable(error), allow)
         except Exception as error:  # noqa: BLE001 - nothing may stop a batch
             verdict.add("unexpected_error", f"{each.code}: {type(error).__name__}: {error}", allow)
         else:
@@ -115,9 +116,11 @@ def apply(stage: str, case: Case, verdict: Verdict, allow: Collection[str] = ())
                 verdict.add(each.code, found, allow)
 
 
-def unreadable(error: OSError) -> str:
-    """Code for an error of the HDF5 library."""
-    return "file_truncated" if "truncated file" in str(error) else "data_corrupt"
+def unreadable(error: OSError) -> tuple[str, str]:
+    """Code and sentence for an error of the HDF5 library."""
+    if sizes := re.search(r"truncated file: eof = (\d+).*stored_eof = (\d+)", str(error)):
+        return "file_truncated", f"found {sizes[1]} bytes of {sizes[2]}, the file is cut off; fetch it again"
+    return "data_corrupt", f"found data that HDF5 cannot read ({str(error).strip()}); fetch the file again"
 
 
 def table() -> pd.DataFrame:
