@@ -25,7 +25,7 @@ from ipfx.epochs import get_stim_epoch
 from ipfx.time_series_utils import calculate_dvdt
 from ipfx.utilities import drop_failed_sweeps
 
-from helpers.recordings import extraction, nwb, protocols
+from helpers.recordings import extraction, nwb, protocols, simulation
 
 GOALS = {"29 sweeps, plain": 3.0, "143 sweeps, MIES": 6.0}
 
@@ -85,16 +85,19 @@ def cpu_seconds(function, path: str) -> float:
     return time.process_time() - start
 
 
+def repeated(sweeps: list[nwb.RawSweep], n: int) -> list[nwb.RawSweep]:
+    """The sweeps over and over until there are ``n``, as a cell with many repeats has them."""
+    return [sweeps[k % len(sweeps)] for k in range(n)]
+
+
 def files(folder: Path) -> dict[str, str]:
-    """The two benchmark files, made from one simulated cell."""
-    sweeps = simulation.cell(subclass="Sst", species="mouse", seed=7).sweeps
-    chosen = simulation.of_length(sweeps, 29)
-    found = {}
-    for name, recorded, mies in (
-        ("29 sweeps, plain", chosen, False), ("143 sweeps, MIES", simulation.of_length(sweeps, 116, extra=27), True),
-    ):
-        found[name] = str(nwb.write(folder / f"{len(recorded)}.nwb", recorded, mies=mies))
-    return found
+    """The two benchmark files, made from one simulated cell: 116 of the 143 sweeps belong to the protocols."""
+    sweeps = simulation.cell("mouse", "Sst", seed=7)
+    chirp = nwb.RawSweep("X8_CHIRP_DA_0", sweeps[0].i_pa, sweeps[0].v_mv)
+    return {
+        "29 sweeps, plain": str(nwb.write(folder / "29.nwb", repeated(sweeps, 29))),
+        "143 sweeps, MIES": str(nwb.write(folder / "143.nwb", [*repeated(sweeps, 116), *[chirp] * 27], mies=True)),
+    }
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Command line of the recordings: ``extract``. Arguments in, tables and one summary out."""
+"""Command line of the recordings: ``extract`` and ``simulate``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import os
 import sys
 from pathlib import Path
+
+from tqdm import tqdm
 
 from helpers.recordings import batch, quality, results, sources
 
@@ -66,4 +68,26 @@ def _extract(args: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"extract": (_add_extract, _extract)}
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cells", type=int, required=True, metavar="N", help="how many recordings")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the NWB files; a stopped run goes on there")
+    parser.add_argument("--species", choices=["mouse", "human"], default="mouse")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same cells")
+    parser.add_argument("--bad-share", type=float, default=0.1, help="share of cells with a defect, at least one")
+    parser.add_argument("--mies", action="store_true", help="write what MIES writes beside the sweeps")
+    parser.add_argument("--workers", type=int, default=0, help="processes (default 0: this one)")
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    from helpers.recordings import simulation  # arbor is needed for this command only
+
+    made = simulation.simulate(
+        args.cells, args.out, args.seed, args.species, args.bad_share, args.mies, args.workers
+    )
+    for _ in tqdm(made, total=args.cells, unit="cell"):
+        pass
+    print(f"{args.cells} simulated {args.species} recordings in {args.out}; cells.csv says what each of them is")
+    return 0
+
+
+_COMMANDS = {"extract": (_add_extract, _extract), "simulate": (_add_simulate, _simulate)}
