@@ -10,6 +10,8 @@ import importlib
 import sys
 
 COMMANDS = {
+    "simulate": ("helpers.recordings.cli", "write recordings of simulated neurons"),
+    "extract": ("helpers.recordings.cli", "recordings in, feature families and a verdict per cell out"),
     "data": ("helpers.cohorts.cli", "fetch and check the public tables"),
     "notebooks": ("helpers.book.cli", "write notebooks/*.ipynb from their MyST sources"),
     "needs": ("helpers.book.cli", "tell make which notebook needs which"),

@@ -77,7 +77,7 @@ def intervals(summary: pd.DataFrame, score: str, ax, reference: float | None = N
     ax.set(yticks=rows, yticklabels=summary.index, ylim=(-0.6, len(summary) - 0.4), xlabel=score.replace("_f1", "-F1"))
     if reference is not None:
         ax.axvline(reference, color="#4D4D4D", linestyle="--", linewidth=1)
-        ax.text(reference, len(summary) - 0.42, " paper", color="#4D4D4D", fontsize="small", va="bottom", ha="center")
+        ax.text(reference, -0.55, " paper", color="#4D4D4D", fontsize="small", va="bottom", ha="left")
 
 
 def scatter_by_subclass(xy: np.ndarray, subclass, ax, size: float = 8) -> None:

@@ -134,7 +134,7 @@ def verdict(result: dict) -> str:
         return "equal" if math.isclose(result["value"], result["paper"]) else "different"
     low, high = result["interval"]
     if low <= result["paper"] <= high:
-        return "agrees within the interval"
+        return "agrees"
     return "above the paper" if result["value"] > result["paper"] else "below the paper"
 
 
@@ -146,9 +146,9 @@ def ledger_markdown(results: dict[str, dict]) -> str:
     """
     rows = ["| Quantity | Paper | This book | 95 % interval | Cells | Protocol | Verdict |", "|" + "---|" * 7]
     for key, published in paper().items():
-        what, value = published["what"], _number(published["value"])
+        what, value = published["what"], _number(published["value"], digits=4)
         if "spread" in published:
-            value += f" ± {_number(published['spread'])}"
+            value += f" ± {_number(published['spread'], digits=4)}"
         if key not in results:
             rows.append(f"| {what} | {value} | – | – | – | – | not computed |")
             continue
@@ -160,5 +160,5 @@ def ledger_markdown(results: dict[str, dict]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+def _number(value: float, digits: int = 3) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"

@@ -18,7 +18,8 @@ def test_every_cell_is_tested_once_per_repeat(grouped):
         assert sorted(tested) == list(range(len(cohort)))
 
 
-@pytest.mark.parametrize("protocol", [CrossValidation(5, 2), CrossValidation(5, 2, grouped=True), HoldOut(0.2, 3)], ids=str)
+@pytest.mark.parametrize(
+    "protocol", [CrossValidation(5, 2), CrossValidation(5, 2, grouped=True), HoldOut(0.2, 3)], ids=str)
 def test_training_and_test_cells_never_meet_and_folds_repeat(protocol):
     cohort = make_cohort()
     first, second = list(protocol.folds(cohort)), list(protocol.folds(cohort))
@@ -43,7 +44,8 @@ def test_every_test_fold_holds_every_class():
         assert set(cohort.y[fold.test]) == set(range(4))
 
 
-@pytest.mark.parametrize(("protocol", "ratio"), [(CrossValidation(5, 2), 0.25), (CrossValidation(10, 1), 1 / 9), (HoldOut(0.2, 3), 0.25)])
+@pytest.mark.parametrize(
+    ("protocol", "ratio"), [(CrossValidation(5, 2), 0.25), (CrossValidation(10, 1), 1 / 9), (HoldOut(0.2, 3), 0.25)])
 def test_test_cells_per_training_cell(protocol, ratio):
     cohort = make_cohort(n=400)
     assert protocol.test_to_train == pytest.approx(ratio)

@@ -15,8 +15,8 @@ SAMPLE_S = 0.2
 class Watch:
     """Samples the memory of the kernel that is started under it and tells now and then where the notebook is.
 
-    Memory is the sum of the resident sets of the kernel and of all it started, in MB (2**20 bytes). A tree
-    that grows over ``limit_mb`` is killed at once, before it takes the machine with it.
+    Memory is what the kernel and all it started hold, in MB (2**20 bytes), a page that they share counted
+    once. A tree that grows over ``limit_mb`` is killed at once, before it takes the machine with it.
     """
 
     def __init__(self, name: str, cells: int, limit_mb: float):
@@ -61,7 +61,7 @@ class Watch:
         told, before_mb = self.started, 0.0
         while not self._done.wait(SAMPLE_S):
             tree = self._tree()
-            now_mb = sum(map(_resident_mb, tree))
+            now_mb = sum(map(_held_mb, tree))
             # A process that forks is seen twice for a moment: what counts lasts for two looks.
             self.peak_mb, before_mb = max(self.peak_mb, min(now_mb, before_mb)), now_mb
             if self.over:
@@ -73,9 +73,11 @@ class Watch:
                 self.say(f"{self.where()}, {self.wall_s:.0f} s, {now_mb:.0f} MB")
 
 
-def _resident_mb(process: psutil.Process) -> float:
+def _held_mb(process: psutil.Process) -> float:
+    """The proportional set size, which Linux knows; elsewhere the resident set."""
     try:
-        return process.memory_info().rss / 2**20
+        memory = process.memory_full_info()
+        return getattr(memory, "pss", memory.rss) / 2**20
     except psutil.Error:  # ended between the listing and the look
         return 0.0
 
