@@ -232,6 +232,18 @@ def test_a_faulty_download_costs_one_cell_until_the_next_run(expected, served, t
     assert same_tables(tmp_path, expected[1])
 
 
+@pytest.mark.parametrize(("error", "code"), [
+    (OSError(28, "No space left on device"), "download_failed"), (ZeroDivisionError("oops"), "unexpected_error"),
+])
+def test_whatever_happens_around_a_file_costs_that_file_only(served, tmp_path, monkeypatch, error, code):
+    def fails(*args):
+        raise error
+    monkeypatch.setattr(sources, "fetched", fails)
+    table = batch.run(sources.find("000020/0.1", served.api)[:2], tmp_path, progress=False)
+    assert table["reasons"].tolist() == [code, code]
+    assert str(error) in table["explanation"][0]
+
+
 def test_a_stream_that_breaks_off_is_a_failed_download(served, tmp_path, folder):
     asset = next(a for a in sources.find("000020/0.1", served.api) if a.cell_id == "good-3")
     served.faults["good-3.nwb"] = "cut"

@@ -28,7 +28,7 @@ def test_sweep_rules_equal_those_of_ipfx(either_file):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    test_pulse=st.booleans(), amplitude=st.sampled_from([-110.0, 0.0, 50.0]), on=st.integers(300, 700),
+    test_pulse=st.booleans(), amplitude=st.sampled_from([-110.0, 0.0, 50.0]), on=st.integers(402, 700),
     length=st.integers(1, 400), n=st.integers(800, 1500), tail=st.integers(0, 900),
 )
 def test_epochs_equal_those_of_ipfx(test_pulse, amplitude, on, length, n, tail):

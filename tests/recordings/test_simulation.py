@@ -42,7 +42,7 @@ def test_neurons_simulated_together_do_not_touch_each_other():
 
 
 def test_a_settled_neuron_starts_at_rest():
-    neuron = settled(simulation.prototype("mouse", "Sst"))
+    neuron = settled([simulation.prototype("mouse", "Sst")])[0]
     v = respond([(neuron, [])], 500)[0]
     assert np.ptp(v) < 0.5
 

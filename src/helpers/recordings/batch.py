@@ -58,6 +58,10 @@ def work(asset: sources.Asset, options: Options) -> bytes:
                 cell = extract(path, **settings)
     except RecordingError as error:
         cell = lost(asset, error.code, str(error))
+    except OSError as error:  # such as a full disk: of the machine, not of the cell
+        cell = lost(asset, "download_failed", f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - nothing may stop a batch
+        cell = lost(asset, "unexpected_error", f"{type(error).__name__}: {error}")
     return results.packed(cell, asset.size)
 
 

@@ -151,12 +151,13 @@ def respond(jobs: Sequence[tuple[Membrane, Sequence]], duration: float, khz: flo
     return (np.array(traces) + shifts).astype(np.float32)
 
 
-def settled(membrane: Membrane, duration: float = 1500.0) -> Membrane:
-    """The neuron that starts where it comes to rest by itself, so that sweeps begin without a drift.
+def settled(membranes: Sequence[Membrane], duration: float = 1500.0) -> list[Membrane]:
+    """The neurons, starting where they come to rest by themselves, so that sweeps begin without a drift.
 
     Arbor sets every gate to its steady state at the first potential; a silent run of ``duration`` ms finds it.
     A neuron that fires without current is left as it is.
     """
-    v = respond([(membrane, [])], duration)[0]
-    quiet = np.ptp(v[-10_000:]) < 1.0
-    return replace(membrane, start=float(v[-1])) if quiet else membrane
+    ends = respond([(m, []) for m in membranes], duration, khz=10.0)[:, -2000:]
+    return [
+        replace(m, start=float(v[-1])) if np.ptp(v) < 1.0 else m for m, v in zip(membranes, ends, strict=True)
+    ]

@@ -37,6 +37,7 @@ LARGEST_STEP = 590  # pA
 SHORT_AMPLITUDES = tuple(range(200, 3001, 200))  # pA
 RAMP_SLOPE = 25.0  # pA/s
 SPIKE_MV = -10.0
+NOISE_PA = 2.5  # median of the synaptic current's standard deviation
 CELLS_PER_DONOR = 4
 BATCH = 16  # sweeps simulated together
 
@@ -103,7 +104,7 @@ def sample(species: str, subclass: str, rng: np.random.Generator) -> Neuron:
                 for name, d in base.densities.items()
             },
         ),
-        offset=float(rng.normal(0, 0.9 * spread["rest"])), noise=float(2.5 * np.exp(rng.normal(0, 0.3))),
+        offset=float(rng.normal(0, 0.9 * spread["rest"])), noise=float(NOISE_PA * np.exp(rng.normal(0, 0.3))),
     )
 
 
@@ -133,7 +134,7 @@ def protocol(neuron: Neuron, rng: np.random.Generator) -> list[RawSweep]:
 
     The order is that of the Allen protocol.
     """
-    pulse, membrane, noise = step(*TEST_PULSE), settled(neuron.membrane), neuron.noise
+    pulse, membrane, noise = step(*TEST_PULSE), settled([neuron.membrane])[0], neuron.noise
 
     def steps(amplitudes, length, duration) -> list[np.ndarray]:
         jobs = [(membrane, [pulse, step(ONSET, length, pa), synaptic_noise(duration, rng, noise)]) for pa in amplitudes]
