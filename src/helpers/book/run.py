@@ -110,6 +110,8 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
     cells = sum(cell.cell_type == "code" for cell in notebook.cells) + bool(asked)
     _own_kernel(project)
     os.environ |= {"HELPERS_NOTEBOOK": name, "HELPERS_BUILD": str(project.build.resolve())}
+    # tqdm says at every import that it finds no widgets; pages show none.
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
     commit = revision(project.root)
     kept = f"The notebook as far as it ran is kept in {partial}."
     with Watch(name, cells, limit_mb) as watch:

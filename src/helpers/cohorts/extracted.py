@@ -58,7 +58,8 @@ def load(folder: Path, species: str, feature_set: str, source: str) -> Cohort:
 def _simulated_labels(folder: Path) -> pd.Series:
     path = folder / "labels.csv"
     if not path.is_file():
-        raise DataUnavailable(f"found no {path}, expected the cells.csv of the simulated recordings; copy it there")
+        raise DataUnavailable(
+            f"found no {path}, expected what the simulated cells are; extract a folder that `simulate` made")
     return pd.read_csv(path, index_col="cell_id")["subclass"]
 
 
