@@ -39,7 +39,7 @@ def test_only_finite_numbers_are_recorded(results, value):
 
 @pytest.mark.parametrize(("value", "interval", "paper", "words"), [
     (0.9, [0.88, 0.92], 0.87, "above the paper"), (0.8, [0.78, 0.82], 0.87, "below the paper"),
-    (0.8, [0.7, 0.9], 0.87, "agrees"), (506, None, 506, "equal"), (679, None, 506, "different"),
+    (0.8, [0.7, 0.9], 0.87, "agrees"), (0.02, [-0.1, 0.1], 0.03, "agrees, as does zero"), (506, None, 506, "equal"), (679, None, 506, "different"),
     (0.8, None, None, "not in the paper")])
 def test_verdicts(value, interval, paper, words):
     assert report.verdict({"value": value, "interval": interval, "paper": paper}) == words
@@ -50,7 +50,7 @@ def test_the_ledger_lists_every_number_of_the_paper(results):
     ledger = report.ledger_markdown(results.results)
     rows = ledger.strip().splitlines()[2:]
     assert len(rows) == len(report.paper())
-    assert "| human cells analysed | 506 | 679 (simulated) | – | 679 | – | different |" in rows
+    assert "| human cells analysed | different | 506 | 679 (simulated) | – | 679 | – |" in rows
     assert sum("not computed" in row for row in rows) == len(rows) - 1
 
 

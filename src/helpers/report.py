@@ -134,7 +134,7 @@ def verdict(result: dict) -> str:
         return "equal" if math.isclose(result["value"], result["paper"]) else "different"
     low, high = result["interval"]
     if low <= result["paper"] <= high:
-        return "agrees"
+        return "agrees, as does zero" if low <= 0 <= high else "agrees"
     return "above the paper" if result["value"] > result["paper"] else "below the paper"
 
 
@@ -144,19 +144,19 @@ def ledger_markdown(results: dict[str, dict]) -> str:
     ``results`` is the ``results`` part of ``_build/results.json``. Keys of the paper that this run did not
     produce are listed as such: the ledger hides nothing.
     """
-    rows = ["| Quantity | Paper | This book | 95 % interval | Cells | Protocol | Verdict |", "|" + "---|" * 7]
+    rows = ["| Quantity | Verdict | Paper | This book | 95 % interval | Cells | Protocol |", "|" + "---|" * 7]
     for key, published in paper().items():
         what, value = published["what"], _number(published["value"], digits=4)
         if "spread" in published:
             value += f" ± {_number(published['spread'], digits=4)}"
         if key not in results:
-            rows.append(f"| {what} | {value} | – | – | – | – | not computed |")
+            rows.append(f"| {what} | not computed | {value} | – | – | – | – |")
             continue
         ours = results[key]
         interval = "–" if ours["interval"] is None else " to ".join(_number(end) for end in ours["interval"])
         label = "" if ours["cohort"] == "published" else f" ({ours['cohort']})"
-        rows.append(f"| {what} | {value} | {_number(ours['value'])}{label} | {interval} | {ours['n']:,} | "
-                    f"{ours['protocol'] or '–'} | {verdict(ours)} |")
+        rows.append(f"| {what} | {verdict(ours)} | {value} | {_number(ours['value'])}{label} | {interval} | "
+                    f"{ours['n']:,} | {ours['protocol'] or '–'} |")
     return "\n".join(rows) + "\n"
 
 

@@ -22,7 +22,8 @@ def folder(tmp_path):
     """What ``extract`` leaves, for four cells: two good, one refused, one of another class."""
     cells = pd.DataFrame({
         "cell_id": [f"sub-{i // 2}_ses-{i}_icephys" for i in range(4)], "passed": [True, True, False, True],
-        "explanation": ["", "", "found no spikes | found noise", ""], "species": "mouse", "subject_id": ["0", "0", "1", "1"],
+        "explanation": ["", "", "found no spikes | found noise", ""], "species": "mouse",
+        "subject_id": ["0", "0", "1", "1"],
     }).assign(**{name: np.arange(4.0) + 1 for name in SCALARS})
     cells.to_parquet(tmp_path / "cells.parquet")
     pd.DataFrame({"cell_id": cells["cell_id"], "subclass": ["Sst", "Vip", "Sst", "Meis2"]}).to_csv(
