@@ -39,7 +39,8 @@ def test_only_finite_numbers_are_recorded(results, value):
 
 @pytest.mark.parametrize(("value", "interval", "paper", "words"), [
     (0.9, [0.88, 0.92], 0.87, "above the paper"), (0.8, [0.78, 0.82], 0.87, "below the paper"),
-    (0.8, [0.7, 0.9], 0.87, "agrees"), (0.02, [-0.1, 0.1], 0.03, "agrees, as does zero"), (506, None, 506, "equal"), (679, None, 506, "different"),
+    (0.8, [0.7, 0.9], 0.87, "agrees"),
+    (0.02, [-0.1, 0.1], 0.03, "agrees, as does zero"), (506, None, 506, "equal"), (679, None, 506, "different"),
     (0.8, None, None, "not in the paper")])
 def test_verdicts(value, interval, paper, words):
     assert report.verdict({"value": value, "interval": interval, "paper": paper}) == words
