@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.evaluation import CrossValidation, HoldOut
+from helpers.evaluation import CrossValidation, HoldOut, evaluate
+from helpers.evaluation.protocols import repeat_of
 from tests.models.conftest import make_cohort
 
 
@@ -18,7 +19,8 @@ def test_every_cell_is_tested_once_per_repeat(grouped):
         assert sorted(tested) == list(range(len(cohort)))
 
 
-@pytest.mark.parametrize("protocol", [CrossValidation(5, 2), CrossValidation(5, 2, grouped=True), HoldOut(0.2, 3)], ids=str)
+@pytest.mark.parametrize(
+    "protocol", [CrossValidation(5, 2), CrossValidation(5, 2, grouped=True), HoldOut(0.2, 3)], ids=str)
 def test_training_and_test_cells_never_meet_and_folds_repeat(protocol):
     cohort = make_cohort()
     first, second = list(protocol.folds(cohort)), list(protocol.folds(cohort))
@@ -43,9 +45,34 @@ def test_every_test_fold_holds_every_class():
         assert set(cohort.y[fold.test]) == set(range(4))
 
 
-@pytest.mark.parametrize(("protocol", "ratio"), [(CrossValidation(5, 2), 0.25), (CrossValidation(10, 1), 1 / 9), (HoldOut(0.2, 3), 0.25)])
+@pytest.mark.parametrize(
+    ("protocol", "ratio"), [(CrossValidation(5, 2), 0.25), (CrossValidation(10, 1), 1 / 9), (HoldOut(0.2, 3), 0.25)])
 def test_test_cells_per_training_cell(protocol, ratio):
     cohort = make_cohort(n=400)
     assert protocol.test_to_train == pytest.approx(ratio)
     fold = next(iter(protocol.folds(cohort)))
     assert len(fold.test) / len(fold.train) == pytest.approx(ratio, abs=0.02)
+
+
+def test_the_seed_of_a_fold_tells_its_repeat_and_is_its_own():
+    folds = list(CrossValidation(5, 3).folds(make_cohort()))
+    assert len({fold.seed for fold in folds}) == 15
+    assert [repeat_of(fold.seed) for fold in folds] == [fold.repeat for fold in folds]
+
+
+class Guess:
+    """Reads one fit in two ways: the first class for all, and the last."""
+
+    def fit(self, cohort):
+        return self
+
+    def predict_proba(self, cohort):
+        return {"": np.eye(4)[np.zeros(len(cohort), int)], ", reversed": np.eye(4)[np.full(len(cohort), 3)]}
+
+
+def test_several_readings_of_one_fit_are_several_models_in_the_table():
+    cohort = make_cohort()
+    table = evaluate({"guess": lambda seed: Guess()}, cohort, CrossValidation(5, 1))
+    assert table.groupby("model")["predicted"].unique().map(list).to_dict() == {
+        "guess": ["Lamp5"], "guess, reversed": ["Vip"]}
+    assert (table.groupby("model")["cell"].nunique() == len(cohort)).all()
