@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn import metrics
 
-from helpers.models.bilstm import VARIANTS, BiLSTM
+from helpers.models.bilstm import VARIANTS, BiLSTM, Partner
 from helpers.models.network import INPUTS, FamilyBiLSTM, HeadsAlone
 from helpers.models.objectives import inverse_frequency
 from helpers.models.tokens import FamilyTokens
@@ -102,7 +102,7 @@ def test_fine_tuning_starts_from_the_other_species_encoder():
 
 def test_joint_training_reads_both_species_and_keeps_two_heads():
     cohort, partner = make_cohort(seed=1), make_cohort(seed=2, n=300)
-    joint = BiLSTM(seed=0, epochs=2, partner=partner).fit(cohort)
+    joint = BiLSTM(seed=0, epochs=2, partner=Partner.of(partner)).fit(cohort)
     assert len(joint.network.heads) == 2
     alone = BiLSTM(seed=0, epochs=2).fit(cohort)
     assert not np.allclose(joint.predict_proba(cohort), alone.predict_proba(cohort))

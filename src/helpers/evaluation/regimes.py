@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from helpers.cohorts import Cohort
 from helpers.evaluation.protocols import repeat_of
-from helpers.models.bilstm import BiLSTM
+from helpers.models.bilstm import BiLSTM, Partner
 from helpers.models.training import Plan
 
 REGIMES = ("human only", "pretrained", "joint")
@@ -49,13 +49,14 @@ def regimes(partner: Cohort, pretrained: Mapping[int, BiLSTM], stopping: str = "
     """
     if stopping not in STOP_ON:
         raise ValueError(f"found stopping={stopping!r}, expected one of {tuple(STOP_ON)}")
+    both = Partner.of(partner)
     plan = options.pop("plan", Plan())
     plans = {name: replace(plan, stop_on=score) for name, score in STOP_ON[stopping].items()}
     return {
         "human only": lambda seed: BiLSTM(seed, plan=plans["human only"], **options),
         "pretrained": lambda seed: BiLSTM(
             seed, plan=plans["pretrained"], pretrained=pretrained[repeat_of(seed)], **options),
-        "joint": lambda seed: BiLSTM(seed, plan=plans["joint"], partner=partner, **options),
+        "joint": lambda seed: BiLSTM(seed, plan=plans["joint"], partner=both, **options),
     }
 
 

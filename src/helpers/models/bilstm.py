@@ -37,6 +37,20 @@ JOINT = {"rate": 5e-4}
 AFTER_JOINT = {"rate": 3e-4}
 
 
+@dataclass(frozen=True)
+class Partner:
+    """Cells of the other species for joint training, scaled on themselves once for all folds."""
+
+    cells: Cells
+    n_classes: int
+
+    @classmethod
+    def of(cls, cohort: Cohort) -> Partner:
+        """The partner made of all cells of a cohort; no cell of the species of interest takes part."""
+        tokens = FamilyTokens().fit(cohort).transform(cohort)
+        return cls(Cells(tokens, torch.from_numpy(cohort.y)), len(cohort.classes))
+
+
 @dataclass
 class BiLSTM:
     """BiLSTM over families; see the module for its regimes and `helpers.evaluation.Model` for its interface.
@@ -60,7 +74,7 @@ class BiLSTM:
     validation: float = 0.2
     grouped: bool = False
     pretrained: BiLSTM | None = None
-    partner: Cohort | None = None
+    partner: Partner | None = None
     epochs: int | None = None  # caps every stage, for a quick run
 
     def fit(self, cohort: Cohort) -> BiLSTM:
@@ -104,11 +118,8 @@ class BiLSTM:
         return warm + self._train(cells, validation, **FINE_TUNE)
 
     def _fit_joint(self, cohort, cells, validation) -> list[dict]:
-        partner = FamilyTokens().fit(self.partner)
-        extra = Cells(partner.transform(self.partner), torch.from_numpy(self.partner.y))
-        if self.smote:
-            extra = extra.oversampled(self.seed)
-        self.network = self._network(cells, [len(cohort.classes), len(self.partner.classes)])
+        extra = self.partner.cells.oversampled(self.seed) if self.smote else self.partner.cells
+        self.network = self._network(cells, [len(cohort.classes), self.partner.n_classes])
         together = self._train(cells, validation, extra=extra, **JOINT)
         return together + self._train(cells, validation, **AFTER_JOINT)
 
