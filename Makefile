@@ -86,6 +86,14 @@ notebooks: env  ## write notebooks/*.ipynb from their sources
 serve:  ## show the built book on http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
+# --- long runs ------------------------------------------------------------------------------------
+
+.PHONY: suite bench
+suite: env  ## train every human regime over ten repeats of five folds, into _build/suite
+	@$(HELPERS) suite
+bench: env  ## time training against a plain implementation of the same protocol
+	@$(BIN)/python benchmarks/training.py
+
 # --- checks ---------------------------------------------------------------------------------------
 
 .PHONY: test

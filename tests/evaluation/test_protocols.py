@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.evaluation import CrossValidation, HoldOut
+from helpers.evaluation import CrossValidation, HoldOut, evaluate
+from helpers.evaluation.protocols import repeat_of
 from tests.models.conftest import make_cohort
 
 
@@ -51,3 +52,27 @@ def test_test_cells_per_training_cell(protocol, ratio):
     assert protocol.test_to_train == pytest.approx(ratio)
     fold = next(iter(protocol.folds(cohort)))
     assert len(fold.test) / len(fold.train) == pytest.approx(ratio, abs=0.02)
+
+
+def test_the_seed_of_a_fold_tells_its_repeat_and_is_its_own():
+    folds = list(CrossValidation(5, 3).folds(make_cohort()))
+    assert len({fold.seed for fold in folds}) == 15
+    assert [repeat_of(fold.seed) for fold in folds] == [fold.repeat for fold in folds]
+
+
+class Guess:
+    """Reads one fit in two ways: the first class for all, and the last."""
+
+    def fit(self, cohort):
+        return self
+
+    def predict_proba(self, cohort):
+        return {"": np.eye(4)[np.zeros(len(cohort), int)], ", reversed": np.eye(4)[np.full(len(cohort), 3)]}
+
+
+def test_several_readings_of_one_fit_are_several_models_in_the_table():
+    cohort = make_cohort()
+    table = evaluate({"guess": lambda seed: Guess()}, cohort, CrossValidation(5, 1))
+    assert table.groupby("model")["predicted"].unique().map(list).to_dict() == {
+        "guess": ["Lamp5"], "guess, reversed": ["Vip"]}
+    assert (table.groupby("model")["cell"].nunique() == len(cohort)).all()

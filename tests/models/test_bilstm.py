@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
+from sklearn import metrics
 
-from helpers.models.bilstm import BiLSTM
-from helpers.models.network import INPUTS, AttentionBiLSTM
+from helpers.models.bilstm import VARIANTS, BiLSTM, Partner
+from helpers.models.network import INPUTS, FamilyBiLSTM, HeadsAlone
+from helpers.models.objectives import inverse_frequency
 from helpers.models.tokens import FamilyTokens
-from helpers.models.training import Cells, Plan, train
+from helpers.models.training import Cells, Plan, accuracy, macro_f1, train
 
 from .conftest import make_cohort
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("inputs", INPUTS)
-def test_separable_cells_are_named_rightly(inputs):
-    trained = BiLSTM(seed=0, inputs=inputs, epochs=15).fit(make_cohort(seed=1, shift=5))
+def test_separable_cells_are_named_rightly(inputs, variant):
+    trained = BiLSTM(seed=0, inputs=inputs, epochs=15, **VARIANTS[variant]).fit(make_cohort(seed=1, shift=5))
     test = make_cohort(seed=2, shift=5)
     assert (trained.predict_proba(test).argmax(axis=1) == test.y).mean() > 0.9
 
@@ -46,12 +51,12 @@ def test_training_equals_a_plain_implementation(cohort):
     cells = Cells(tokens.transform(cohort), torch.from_numpy(cohort.y))
     plan = Plan(epochs=3, patience=3)
     torch.manual_seed(0)
-    network = AttentionBiLSTM(cells.x.shape[1], cells.x.shape[2], [4], dropout=0.0)
+    network = FamilyBiLSTM(cells.x.shape[1], cells.x.shape[2], [4], dropout=0.0)
     torch.manual_seed(0)
-    plain = AttentionBiLSTM(cells.x.shape[1], cells.x.shape[2], [4], dropout=0.0)
+    plain = FamilyBiLSTM(cells.x.shape[1], cells.x.shape[2], [4], dropout=0.0)
     history = train(network, cells, cells, plan, torch.Generator().manual_seed(0))
 
-    weight = cells.class_weights(4)
+    weight = inverse_frequency(cells.counts(4))
     optimiser = torch.optim.AdamW(plain.parameters(), lr=1e-3, weight_decay=1e-4)
     generator, losses = torch.Generator().manual_seed(0), []
     for _ in range(3):
@@ -73,7 +78,7 @@ def test_training_stops_when_the_score_no_longer_rises(cohort):
     tokens = FamilyTokens().fit(cohort)
     x, y = tokens.transform(cohort), torch.from_numpy(cohort.y)
     noise = torch.from_numpy(np.random.default_rng(0).permutation(cohort.y))
-    network = AttentionBiLSTM(x.shape[1], x.shape[2], [4])
+    network = FamilyBiLSTM(x.shape[1], x.shape[2], [4])
     plan = Plan(epochs=60, patience=2)
     history = train(network, Cells(x, y), Cells(x, noise), plan, torch.Generator().manual_seed(0))
     scores = [h["macro_f1"] for h in history]
@@ -86,23 +91,18 @@ def test_the_stopping_score_is_one_argument(cohort, stop_on):
     assert all(stop_on in epoch for epoch in model.history)
 
 
-def test_class_weights_are_inverse_frequencies():
-    weights = Cells(torch.zeros(4, 1, 1), torch.tensor([0, 0, 0, 1])).class_weights(2)
-    assert weights.tolist() == pytest.approx([0.5, 1.5])
-
-
 def test_fine_tuning_starts_from_the_other_species_encoder():
     donor = BiLSTM(seed=0, epochs=2).fit(make_cohort(seed=1))
     tuned = BiLSTM(seed=1, epochs=0, pretrained=donor).fit(make_cohort(seed=2))
     before, after = donor.network.state_dict(), tuned.network.state_dict()
     encoder = [name for name in before if not name.startswith("heads.")]
     assert encoder and all(torch.equal(before[name], after[name]) for name in encoder)
-    assert not torch.equal(before["heads.0.2.weight"], after["heads.0.2.weight"])
+    assert not torch.equal(before["heads.0.linear.weight"], after["heads.0.linear.weight"])
 
 
 def test_joint_training_reads_both_species_and_keeps_two_heads():
     cohort, partner = make_cohort(seed=1), make_cohort(seed=2, n=300)
-    joint = BiLSTM(seed=0, epochs=2, partner=partner).fit(cohort)
+    joint = BiLSTM(seed=0, epochs=2, partner=Partner.of(partner)).fit(cohort)
     assert len(joint.network.heads) == 2
     alone = BiLSTM(seed=0, epochs=2).fit(cohort)
     assert not np.allclose(joint.predict_proba(cohort), alone.predict_proba(cohort))
@@ -122,6 +122,104 @@ def test_other_features_than_the_fitted_ones_are_refused(cohort):
         model.predict_proba(replace(cohort, table=cohort.table.drop(columns="e"), families=narrow))
 
 
-def test_an_unknown_input_layer_is_refused():
-    with pytest.raises(ValueError, match="found inputs='batch norm'"):
-        AttentionBiLSTM(2, 3, [4], inputs="batch norm")
+@pytest.mark.parametrize(("field", "value"), [("inputs", "batch norm"), ("pooling", "mean"), ("head", "cosine")])
+def test_an_unknown_part_of_the_network_is_refused(field, value):
+    with pytest.raises(ValueError, match=f"found {field}='{value}', expected one of"):
+        FamilyBiLSTM(2, 3, [4], **{field: value})
+
+
+@pytest.mark.parametrize(("field", "value"), [("stop_on", "loss"), ("precision", "float16")])
+def test_an_unknown_plan_is_refused_before_any_training(field, value):
+    with pytest.raises(ValueError, match=f"found {field}='{value}', expected"):
+        Plan(**{field: value})
+
+
+def test_last_step_pooling_reads_the_state_at_the_last_token():
+    torch.manual_seed(0)
+    network = FamilyBiLSTM(3, 4, [4], pooling="last step").eval()
+    x = torch.randn(5, 3, 4)
+    vectors, weights = network.encode(x)
+    states, (last, _) = network.lstm(network.norm(x))
+    torch.testing.assert_close(vectors[:, :128], last[0])  # forward: all tokens read
+    torch.testing.assert_close(vectors[:, 128:], states[:, -1, 128:])
+    assert weights.tolist() == [[0, 0, 1]] * 5
+
+
+def test_scores_of_a_confusion_matrix_are_those_of_the_library():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        true, predicted = rng.integers(0, 4, 30), rng.integers(0, 3, 30)
+        matrix = torch.from_numpy(metrics.confusion_matrix(true, predicted, labels=range(5))).double()
+        assert macro_f1(matrix) == pytest.approx(metrics.f1_score(true, predicted, average="macro"))
+        assert accuracy(matrix) == pytest.approx(metrics.accuracy_score(true, predicted))
+
+
+def test_warming_up_heads_on_kept_vectors_equals_warming_up_behind_a_resting_encoder(cohort):
+    tokens = FamilyTokens().fit(cohort)
+    cells = Cells(tokens.transform(cohort), torch.from_numpy(cohort.y))
+    plan = Plan(epochs=3)
+    torch.manual_seed(0)
+    network = FamilyBiLSTM(cells.x.shape[1], cells.x.shape[2], [4])
+    slow = deepcopy(network)
+    vectors = Cells(network.encode(cells.x)[0].detach(), cells.y)
+    torch.manual_seed(1)
+    history = train(HeadsAlone(network), vectors, vectors, plan, torch.Generator().manual_seed(0))
+
+    torch.manual_seed(1)
+    optimiser = torch.optim.AdamW(slow.heads.parameters(), lr=1e-3, weight_decay=1e-4)
+    generator, weight = torch.Generator().manual_seed(0), inverse_frequency(cells.counts(4))
+    for epoch in range(3):
+        slow.train()
+        batches = torch.randperm(len(cells.y), generator=generator).split(64)
+        losses = []
+        for rows in batches:
+            loss = torch.nn.functional.cross_entropy(slow(cells.x[rows]), cells.y[rows], weight=weight)
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(slow.heads.parameters(), 2.0)
+            optimiser.step()
+            losses.append(loss.item())
+        assert history[epoch]["loss"] == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def test_joint_training_equals_a_plain_implementation():
+    """One pass through the encoder for both species gives the loss of two passes, and of a plain optimiser."""
+    own, other = make_cohort(n=150, seed=1), make_cohort(n=260, seed=2)
+    cells, extra = (Cells(FamilyTokens().fit(c).transform(c), torch.from_numpy(c.y)) for c in (own, other))
+    torch.manual_seed(0)
+    network = FamilyBiLSTM(cells.x.shape[1], cells.x.shape[2], [4, 4], dropout=0.0)
+    plain = deepcopy(network)
+    history = train(network, cells, cells, Plan(epochs=2), torch.Generator().manual_seed(0), extra)
+
+    optimiser = torch.optim.AdamW(plain.parameters(), lr=1e-3, weight_decay=1e-4)
+    generator = torch.Generator().manual_seed(0)
+    loss_of = torch.nn.functional.cross_entropy
+    weights = [inverse_frequency(c.counts(4)) for c in (cells, extra)]
+    for epoch in range(2):
+        mine = list(torch.randperm(150, generator=generator).split(64))
+        losses = []
+        for theirs in torch.randperm(260, generator=generator).split(64):
+            if not mine:
+                mine = list(torch.randperm(150, generator=generator).split(64))
+            rows = mine.pop()
+            loss = loss_of(plain(cells.x[rows]), cells.y[rows], weight=weights[0])
+            loss = loss + 0.5 * loss_of(plain(extra.x[theirs], 1), extra.y[theirs], weight=weights[1])
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(plain.parameters(), 2.0)
+            optimiser.step()
+            losses.append(loss.item())
+        assert history[epoch]["loss"] == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def test_low_precision_learns_too():
+    train_cells, test = make_cohort(seed=1, shift=5), make_cohort(seed=2, shift=5)
+    model = BiLSTM(seed=0, plan=Plan(epochs=15, precision="bfloat16")).fit(train_cells)
+    assert (model.predict_proba(test).argmax(axis=1) == test.y).mean() > 0.9
+
+
+def test_parameters_are_their_own_again_after_training(cohort):
+    """A trained network can be saved and copied: no parameter is still a view of one long vector."""
+    network = BiLSTM(seed=0, epochs=1).fit(cohort).network
+    for p in network.parameters():
+        assert p.untyped_storage().nbytes() == p.numel() * 4 and p.grad is None

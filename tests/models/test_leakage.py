@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.ensemble import RandomForestClassifier
 
 from helpers.evaluation import CrossValidation, HoldOut, evaluate, fold_scores
@@ -14,6 +15,7 @@ from helpers.models.bilstm import BiLSTM
 from helpers.models.spca import FamilySparsePCA, SparsePCAModel
 from helpers.models.table import BASELINES
 from helpers.models.tokens import FamilyTokens
+from helpers.models.training import Cells
 
 from .conftest import make_cohort
 
@@ -21,6 +23,8 @@ MODELS = {
     **BASELINES,
     "components": lambda seed: SparsePCAModel(RandomForestClassifier(50, random_state=seed)),
     "bilstm": lambda seed: BiLSTM(seed=seed, inputs="family embedding", epochs=8),
+    "bilstm with SMOTE": lambda seed: BiLSTM(seed=seed, smote=True, epochs=4),
+    "bilstm with ArcFace": lambda seed: BiLSTM(seed=seed, head="arcface", epochs=4),
 }
 
 
@@ -55,6 +59,49 @@ def test_scaling_and_components_come_from_training_cells(transform):
     np.testing.assert_array_equal(before, again)
     changed = np.asarray(transform.fit(other).transform(other))
     assert before.shape != changed.shape or not np.allclose(before, changed)
+
+
+def test_a_synthetic_cell_lies_between_two_training_cells_of_its_class():
+    cohort = make_cohort(n=200, missing=0)
+    cells = Cells(FamilyTokens().fit(cohort).transform(cohort), torch.from_numpy(cohort.y))
+    more = cells.oversampled(seed=0)
+    assert torch.equal(more.x[:200], cells.x) and torch.equal(more.y[:200], cells.y)
+    assert len(set(more.counts(4).tolist())) == 1
+    flat, y = cells.x.flatten(1).double(), cells.y
+    for made, code in zip(more.x[200:].flatten(1).double(), more.y[200:], strict=True):
+        ends = flat[y == code]
+        # On the segment between two cells the two distances add up to the distance of its ends.
+        near = torch.cdist(made[None], ends)[0]
+        detour = near[:, None] + near[None] - torch.cdist(ends, ends)
+        detour.fill_diagonal_(torch.inf)
+        assert min(detour.min(), near.min()) < 1e-4
+
+
+@pytest.mark.parametrize("alone", [1, 2, 3])
+def test_a_class_of_a_few_cells_is_oversampled_from_them_alone(alone):
+    x = torch.randn(40, 2, 3, generator=torch.Generator().manual_seed(0))
+    y = torch.tensor([0] * (40 - alone) + [1] * alone)
+    more = Cells(x, y).oversampled(seed=0)
+    made = more.x[more.y == 1]
+    assert len(made) == 40 - alone
+    assert (made.amax(0) <= x[y == 1].amax(0) + 1e-6).all() and (made.amin(0) >= x[y == 1].amin(0) - 1e-6).all()
+
+
+@pytest.mark.parametrize("options", [{"smote": True}, {"head": "arcface"}, {}], ids=str)
+def test_validation_cells_move_nothing_but_the_moment_of_stopping(options):
+    """After one epoch there is nothing to stop: whatever the validation cells hold, the weights are the same."""
+    cohort = make_cohort()
+    build = BiLSTM(seed=0, epochs=1, **options)
+    inner, held = build._split(cohort)
+    table = cohort.table.copy()
+    table.iloc[held] = -50 * np.nan_to_num(table.iloc[held])
+    first = BiLSTM(seed=0, epochs=1, **options).fit(cohort)
+    second = BiLSTM(seed=0, epochs=1, **options).fit(replace(cohort, table=table))
+    assert first.history[0]["macro_f1"] != second.history[0]["macro_f1"]
+    for a, b in zip(first.network.parameters(), second.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+    shares = np.bincount(cohort.y[inner], minlength=4) / len(inner)
+    np.testing.assert_array_equal(first.priors, shares)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from helpers.evaluation.metrics import (
     Estimate,
     confusion,
     corrected_mean,
+    fold_differences,
     fold_scores,
     paired_difference,
     per_class,
@@ -15,5 +16,5 @@ from helpers.evaluation.protocols import CrossValidation, Fold, HoldOut
 
 __all__ = [
     "CrossValidation", "Estimate", "Fold", "HoldOut", "Model", "as_table", "confusion", "corrected_mean", "evaluate",
-    "family_importance", "fold_scores", "paired_difference", "per_class", "summary",
+    "family_importance", "fold_differences", "fold_scores", "paired_difference", "per_class", "summary",
 ]

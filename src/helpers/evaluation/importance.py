@@ -18,17 +18,18 @@ def family_importance(model, test: Cohort, n_repeats: int = 5, seed: int = 0) ->
     that correlated features inside it cannot stand in for each other. Returns one value per family.
     """
     rng = np.random.default_rng(seed)
-    whole = _score(model, test)
+    whole = score(model, test)
     losses = {}
     for family, members in test.families.items():
         values = []
         for _ in range(n_repeats):
             table = test.table.copy()
             table[members] = test.table[members].to_numpy()[rng.permutation(len(test))]
-            values.append(whole - _score(model, replace(test, table=table)))
+            values.append(whole - score(model, replace(test, table=table)))
         losses[family] = float(np.mean(values))
     return pd.Series(losses, name="loss of macro-F1")
 
 
-def _score(model, test: Cohort) -> float:
+def score(model, test: Cohort) -> float:
+    """Macro-F1 of a fitted model on the cells of ``test``."""
     return f1_score(test.y, model.predict_proba(test).argmax(axis=1), average="macro", zero_division=0)

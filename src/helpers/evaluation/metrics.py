@@ -77,8 +77,8 @@ def summary(predictions: pd.DataFrame, protocol) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
-def paired_difference(predictions: pd.DataFrame, model: str, reference: str, protocol, score="macro_f1") -> Estimate:
-    """``model`` minus ``reference`` on the same folds: mean, corrected interval and p value.
+def fold_differences(predictions: pd.DataFrame, model: str, reference: str, score: str = "macro_f1") -> pd.Series:
+    """``model`` minus ``reference`` on each fold, indexed by repeat and fold.
 
     Raises ValueError when the two were not run on the same folds.
     """
@@ -87,7 +87,12 @@ def paired_difference(predictions: pd.DataFrame, model: str, reference: str, pro
     if not a.index.sort_values().equals(b.index.sort_values()):
         raise ValueError(
             f"found different folds for {model!r} and {reference!r}, expected the same; evaluate them together")
-    return corrected_mean((a - b).to_numpy(), protocol.test_to_train)
+    return a - b
+
+
+def paired_difference(predictions: pd.DataFrame, model: str, reference: str, protocol, score="macro_f1") -> Estimate:
+    """Mean of `fold_differences` with its corrected interval and p value."""
+    return corrected_mean(fold_differences(predictions, model, reference, score).to_numpy(), protocol.test_to_train)
 
 
 def per_class(predictions: pd.DataFrame, classes) -> pd.DataFrame:

@@ -27,7 +27,9 @@ class Model(Protocol):
 
     def fit(self, cohort: Cohort) -> Model: ...
 
-    def predict_proba(self, cohort: Cohort) -> np.ndarray: ...
+    def predict_proba(self, cohort: Cohort) -> np.ndarray | dict[str, np.ndarray]:
+        """One table of probabilities, or several readings of the one fit: ending of the name → table."""
+        ...
 
 
 def evaluate(
@@ -38,6 +40,7 @@ def evaluate(
     Parameters: ``models``, name → function that builds an unfitted model from a seed; ``n_jobs``,
     processes, each on one thread. The seed of a fold depends on its repeat and number only, so results do
     not depend on ``n_jobs``.
+    A progress bar over fits goes to the terminal.
     Returns columns ``model, repeat, fold, cell, true, predicted`` and one ``p_<class>`` per class.
     """
     tasks = [(name, fold) for name in models for fold in protocol.folds(cohort)]
@@ -51,9 +54,12 @@ def _one(name: str, build: Callable[[int], Model], cohort: Cohort, fold: Fold) -
     import torch
 
     torch.set_num_threads(1)
-    model = build(1000 * fold.repeat + fold.fold).fit(cohort.take(fold.train))
+    model = build(fold.seed).fit(cohort.take(fold.train))
     test = cohort.take(fold.test)
-    return as_table(name, fold, test, model.predict_proba(test))
+    readings = model.predict_proba(test)
+    if not isinstance(readings, Mapping):
+        readings = {"": readings}
+    return pd.concat([as_table(name + ending, fold, test, values) for ending, values in readings.items()])
 
 
 def as_table(name: str, fold: Fold, test: Cohort, probabilities: np.ndarray) -> pd.DataFrame:

@@ -15,6 +15,8 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, Strat
 
 from helpers.cohorts import Cohort
 
+SEEDS_A_REPEAT = 1000
+
 
 class Fold(NamedTuple):
     """Positions of training and test cells in the cohort, and which repeat and fold they belong to."""
@@ -23,6 +25,20 @@ class Fold(NamedTuple):
     fold: int
     train: np.ndarray
     test: np.ndarray
+
+    @property
+    def seed(self) -> int:
+        """Seed of a model fitted on this fold; `repeat_of` takes it back."""
+        return SEEDS_A_REPEAT * self.repeat + self.fold
+
+
+def repeat_of(seed: int) -> int:
+    """The repeat that a fold's seed belongs to.
+
+    >>> repeat_of(Fold(3, 4, np.array([]), np.array([])).seed)
+    3
+    """
+    return seed // SEEDS_A_REPEAT
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The attention BiLSTM as a model of the book: trained on a cohort, alone or with the other species' help.
+"""The BiLSTM over families as a model of the book: trained on a cohort, alone or with the other species' help.
 
 Three regimes share one class, so that they differ in nothing but what they see:
 
@@ -18,48 +18,83 @@ import torch
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from helpers.cohorts import Cohort
-from helpers.models.network import AttentionBiLSTM
+from helpers.models.network import FamilyBiLSTM, HeadsAlone
 from helpers.models.tokens import FamilyTokens
 from helpers.models.training import Cells, Plan, probabilities, train
 
-#: Learning rates of the stages, as the paper gives them.
-FINE_TUNE = Plan(rate=5e-4)
-WARM_UP = Plan(rate=1e-3, epochs=5, patience=5)
-JOINT = Plan(rate=5e-4)
-AFTER_JOINT = Plan(rate=3e-4)
+#: The paper's four networks, by the name shown in tables: arguments of `BiLSTM`.
+VARIANTS = {
+    "last step": {"pooling": "last step"},
+    "attention": {},
+    "attention + SMOTE": {"smote": True},
+    "ArcFace + focal loss": {"head": "arcface"},
+}
+
+#: Learning rates and epochs of the stages of transfer, as the paper gives them.
+WARM_UP = {"rate": 1e-3, "epochs": 5, "patience": 5}
+FINE_TUNE = {"rate": 5e-4}
+JOINT = {"rate": 5e-4}
+AFTER_JOINT = {"rate": 3e-4}
+
+
+@dataclass(frozen=True)
+class Partner:
+    """Cells of the other species for joint training, scaled on themselves once for all folds."""
+
+    cells: Cells
+    n_classes: int
+
+    @classmethod
+    def of(cls, cohort: Cohort) -> Partner:
+        """The partner made of all cells of a cohort; no cell of the species of interest takes part."""
+        tokens = FamilyTokens().fit(cohort).transform(cohort)
+        return cls(Cells(tokens, torch.from_numpy(cohort.y)), len(cohort.classes))
 
 
 @dataclass
 class BiLSTM:
-    """Attention BiLSTM; see the module for its regimes and `helpers.evaluation.Model` for its interface.
+    """BiLSTM over families; see the module for its regimes and `helpers.evaluation.Model` for its interface.
 
-    ``validation`` is the share of training cells that decide when to stop; with ``grouped`` their donors are
-    kept apart from the rest. After `fit`: ``network``, ``tokens`` (the fitted scaler) and ``history``.
+    ``inputs``, ``pooling`` and ``head`` are those of `FamilyBiLSTM`. ``smote`` adds synthetic training cells
+    of rare classes after scaling. ``validation`` is the share of the cells given to `fit` that decide when to
+    stop and do nothing else: they are drawn by class, or with ``grouped`` by donor, and neither scaler, SMOTE,
+    class weights, priors nor gradients see them. ``plan.stop_on`` is the score they decide by, in every stage.
+    After `fit`: ``network``, ``tokens`` (the fitted scaler), ``priors`` (C,) class shares and ``history``.
+
+    >>> BiLSTM(seed=0, **VARIANTS["last step"]).pooling
+    'last step'
     """
 
     seed: int = 0
     inputs: str = "layer norm"
+    pooling: str = "attention"
+    head: str = "linear"
+    smote: bool = False
     plan: Plan = field(default_factory=Plan)
     validation: float = 0.2
     grouped: bool = False
     pretrained: BiLSTM | None = None
-    partner: Cohort | None = None
+    partner: Partner | None = None
     epochs: int | None = None  # caps every stage, for a quick run
 
     def fit(self, cohort: Cohort) -> BiLSTM:
         inner, held = self._split(cohort)
         self.tokens = FamilyTokens().fit(cohort.take(inner))
         cells, validation = (self._cells(cohort.take(rows)) for rows in (inner, held))
-        generator = torch.Generator().manual_seed(self.seed)
+        counts = cells.counts(len(cohort.classes)).numpy()
+        self.priors = counts / counts.sum()
+        if self.smote:
+            cells = cells.oversampled(self.seed)
+        self.generator = torch.Generator().manual_seed(self.seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             if self.partner is not None:
-                self._fit_joint(cohort, cells, validation, generator)
+                self.history = self._fit_joint(cohort, cells, validation)
             elif self.pretrained is not None:
-                self._fine_tune(cohort, cells, validation, generator)
+                self.history = self._fine_tune(cohort, cells, validation)
             else:
                 self.network = self._network(cells, [len(cohort.classes)])
-                self.history = train(self.network, cells, validation, self._capped(self.plan), generator)
+                self.history = self._train(cells, validation)
         return self
 
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
@@ -72,33 +107,34 @@ class BiLSTM:
         self.network.eval()
         return self.network.encode(self.tokens.transform(cohort))[1].numpy()
 
-    def _fine_tune(self, cohort, cells, validation, generator):
+    def _fine_tune(self, cohort, cells, validation) -> list[dict]:
         self.network = self._network(cells, [len(cohort.classes)])
         donor = self.pretrained.network.state_dict()
         encoder = {name: value for name, value in donor.items() if not name.startswith("heads.")}
         self.network.load_state_dict(encoder, strict=False)
-        warm = train(self.network, cells, validation, self._capped(replace(WARM_UP, stop_on=self.plan.stop_on)),
-                     generator, parameters=self.network.heads.parameters())
-        tune = self._capped(replace(FINE_TUNE, stop_on=self.plan.stop_on))
-        self.history = warm + train(self.network, cells, validation, tune, generator)
+        with torch.no_grad():
+            vectors = [Cells(self.network.encode(part.x)[0], part.y) for part in (cells, validation)]
+        warm = self._train(*vectors, network=HeadsAlone(self.network), **WARM_UP)
+        return warm + self._train(cells, validation, **FINE_TUNE)
 
-    def _fit_joint(self, cohort, cells, validation, generator):
-        partner_tokens = FamilyTokens().fit(self.partner)
-        extra = Cells(partner_tokens.transform(self.partner), torch.from_numpy(self.partner.y))
-        self.network = self._network(cells, [len(cohort.classes), len(self.partner.classes)])
-        joint = self._capped(replace(JOINT, stop_on=self.plan.stop_on))
-        after = self._capped(replace(AFTER_JOINT, stop_on=self.plan.stop_on))
-        self.history = train(self.network, cells, validation, joint, generator, extra=extra)
-        self.history += train(self.network, cells, validation, after, generator)
+    def _fit_joint(self, cohort, cells, validation) -> list[dict]:
+        extra = self.partner.cells.oversampled(self.seed) if self.smote else self.partner.cells
+        self.network = self._network(cells, [len(cohort.classes), self.partner.n_classes])
+        together = self._train(cells, validation, extra=extra, **JOINT)
+        return together + self._train(cells, validation, **AFTER_JOINT)
 
-    def _network(self, cells: Cells, classes: list[int]) -> AttentionBiLSTM:
-        return AttentionBiLSTM(cells.x.shape[1], cells.x.shape[2], classes, self.inputs)
+    def _train(self, cells, validation, network=None, extra=None, **stage) -> list[dict]:
+        """One stage: the plan with what the stage changes, no longer than ``epochs``."""
+        plan = replace(self.plan, **stage)
+        if self.epochs is not None:
+            plan = replace(plan, epochs=min(plan.epochs, self.epochs))
+        return train(self.network if network is None else network, cells, validation, plan, self.generator, extra)
+
+    def _network(self, cells: Cells, classes: list[int]) -> FamilyBiLSTM:
+        return FamilyBiLSTM(cells.x.shape[1], cells.x.shape[2], classes, self.inputs, self.pooling, self.head)
 
     def _cells(self, cohort: Cohort) -> Cells:
         return Cells(self.tokens.transform(cohort), torch.from_numpy(cohort.y))
-
-    def _capped(self, plan: Plan) -> Plan:
-        return plan if self.epochs is None else replace(plan, epochs=min(plan.epochs, self.epochs))
 
     def _split(self, cohort: Cohort) -> tuple[np.ndarray, np.ndarray]:
         """Positions of the cells trained on and of those that decide when to stop."""

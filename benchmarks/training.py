@@ -1,0 +1,184 @@
+"""Wall time of the three human regimes against a plain implementation of the same protocol (`plain.py`).
+
+Both sides train the same network on the same folds for the same number of epochs, one after the other in
+one run: first the plain side, one fold at a time on all cores; then this
+package, folds over processes of one thread. The mouse model is trained once per repeat on both sides, and
+is timed as well. Processes are started beforehand, as a suite of many folds pays for that once.
+
+Two data sets: random numbers of the paper's shape, twelve families of 150 columns, and the aligned published
+features. Beside the ratio stand the arithmetic rate per core, the machine's own rate of matrix products,
+and the difference of macro-F1 on the published cells.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+
+import joblib
+import numpy as np
+import pandas as pd
+import plain
+import torch
+
+from helpers import cohorts, taxonomy
+from helpers.cohorts import Cohort
+from helpers.evaluation import CrossValidation, as_table, corrected_mean, fold_differences
+from helpers.evaluation.regimes import REGIMES, pretrain, regimes
+from helpers.models.bilstm import BiLSTM
+from helpers.models.tokens import FamilyTokens
+from helpers.models.training import Plan
+
+HIDDEN = 128
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", choices=("random", "published", "both"), default="both")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes here (default: one per core)")
+    parser.add_argument("--threads", type=int, help="threads of the plain side (default: as many as processes)")
+    parser.add_argument("--rounds", type=int, default=2, help="times that each regime is timed on both sides")
+    parser.add_argument("--epochs", type=int, help="of each stage; up to 7, so that nothing stops early")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    args = parser.parse_args()
+    args.threads = args.threads or args.jobs
+    if not 1 <= (args.epochs or 1) <= 7:
+        parser.error(f"found --epochs {args.epochs}, expected 1 to 7; with more, one side may stop earlier")
+    print(f"load before the run {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {args.precision}")
+    with joblib.parallel_config("loky", n_jobs=args.jobs):
+        for name in ("random", "published") if args.data == "both" else (args.data,):
+            mouse, human, epochs = DATA[name]()
+            compare(name, mouse, human, args.epochs or epochs, args)
+
+
+def random_cells(n: int, species: str, seed: int) -> Cohort:
+    """Cells of random features in twelve families, 149 columns and the share of missing ones."""
+    rng = np.random.default_rng(seed)
+    names = [[f"f{family}_{i}" for i in range(149)] for family in range(12)]
+    index = [f"{species}-{i}" for i in range(n)]
+    subclass = rng.choice(taxonomy.HUMAN_SUBCLASSES, n, p=[0.1, 0.5, 0.25, 0.15])
+    cells = pd.DataFrame({"species": species, "subclass": subclass, "donor": index, "source": "simulated"}, index)
+    table = pd.DataFrame(rng.standard_normal((n, 12 * 149)), index, sum(names, []))
+    return Cohort.build(cells, table, {f"f{i}": family for i, family in enumerate(names)}, taxonomy.HUMAN_SUBCLASSES)
+
+
+#: Data set → mouse cells, human cells, epochs of each stage. Random cells are as many as the paper's.
+DATA = {
+    "random": lambda: (random_cells(3699, "mouse", 0), random_cells(506, "human", 1), 2),
+    "published": lambda: (cohorts.load("mouse").four_classes(), cohorts.load("human"), 6),
+}
+
+
+def compare(name: str, mouse: Cohort, human: Cohort, epochs: int, args) -> None:
+    jobs, plan = args.jobs, Plan(precision=args.precision)
+    folds = list(CrossValidation(5, args.rounds).folds(human))
+    rates = joblib.Parallel()(joblib.delayed(sgemm_rate)() for _ in range(jobs))
+    print(f"\n{name}: {len(human)} human cells, {len(mouse)} mouse cells, {epochs} epochs a stage, "
+          f"{jobs} processes against {args.threads} threads; "
+          f"sgemm {statistics.mean(rates):.0f} GFLOP/s per process")
+
+    mouse_tokens = FamilyTokens().fit(mouse).transform(mouse)
+    scaled_mouse = mouse_tokens, torch.from_numpy(mouse.y)
+    flops = flops_per_cell(*mouse_tokens.shape[1:])
+    work = {regime: 2 * jobs * flops * cells_read(regime, len(human), len(mouse), epochs) for regime in REGIMES}
+    work["mouse model"] = jobs * flops * epochs * (3 * 0.8 + 0.2) * len(mouse)
+    seconds, tables = {}, []
+    for turn in range(args.rounds):
+        # On the plain side one mouse model after the other; here as many at once as there are processes.
+        there, models = timed(
+            lambda: [threads(args.threads, plain.pretrain, scaled_mouse, i, epochs) for i in range(jobs)])
+        here, donors = timed(lambda: pretrain(mouse, jobs, jobs, epochs=epochs, plan=plan))
+        seconds.setdefault("mouse model", []).append((there, here))
+        builders = regimes(mouse, dict.fromkeys(range(args.rounds), donors[0]), epochs=epochs, plan=plan)
+        sample = [fold for fold in folds if fold.repeat == turn][: 2 * jobs]
+        for regime in REGIMES:
+            tasks = [(regime, human, fold, scaled_mouse, models[0], epochs) for fold in sample]
+            there, theirs = timed(lambda tasks=tasks: [threads(args.threads, plain_fold, *task) for task in tasks])
+            tasks = [(builders[regime], human, fold) for fold in sample]
+            here, ours = timed(
+                lambda tasks=tasks: joblib.Parallel()(joblib.delayed(our_fold)(*task) for task in tasks))
+            seconds.setdefault(regime, []).append((there, here))
+            for fold, a, b in zip(sample, theirs, ours, strict=True):
+                test = human.take(fold.test)
+                tables += [as_table(f"{regime}, plain", fold, test, a), as_table(f"{regime}, here", fold, test, b)]
+
+    for part, pairs in seconds.items():
+        report(part, pairs, work[part], jobs, statistics.mean(rates))
+    regime_pairs = [tuple(sum(side) for side in zip(*(seconds[r][turn] for r in REGIMES), strict=True))
+                    for turn in range(args.rounds)]
+    report("all regimes", regime_pairs, sum(work[r] for r in REGIMES), jobs, statistics.mean(rates))
+    if name == "published":
+        table = pd.concat(tables, ignore_index=True)
+        for regime in REGIMES:
+            values = fold_differences(table, f"{regime}, here", f"{regime}, plain")
+            gap = corrected_mean(values, 0.25)
+            print(f"  {regime:<12} macro-F1 here minus plain {gap.mean:+.3f} "
+                  f"({gap.low:+.3f} to {gap.high:+.3f}, {len(values)} folds)")
+
+
+def report(part: str, pairs, flops: float, jobs: int, sgemm: float) -> None:
+    there, here = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratios = [a / b for a, b in pairs]
+    rate = flops / here / jobs / 1e9
+    print(f"  {part:<12} plain {there:6.1f} s  here {here:6.1f} s  ratio {statistics.median(ratios):.2f} "
+          f"({min(ratios):.2f} to {max(ratios):.2f})  {rate:.0f} GFLOP/s per core, {rate / sgemm:.0%} of sgemm")
+
+
+def timed(run):
+    start = time.perf_counter()
+    result = run()
+    return time.perf_counter() - start, result
+
+
+def threads(n: int, run, *args):
+    torch.set_num_threads(n)
+    try:
+        return run(*args)
+    finally:
+        torch.set_num_threads(1)
+
+
+def plain_fold(regime, human, fold, mouse, donor, epochs):
+    train, test = human.take(fold.train), human.take(fold.test)
+    scaler = FamilyTokens().fit(train)
+    network = plain.fit(
+        regime, scaler.transform(train), torch.from_numpy(train.y), mouse, donor, fold.seed, epochs)
+    with torch.no_grad():
+        return torch.softmax(network.eval()(scaler.transform(test)), 1).numpy()
+
+
+def our_fold(build, human, fold):
+    torch.set_num_threads(1)
+    model: BiLSTM = build(fold.seed).fit(human.take(fold.train))
+    return model.predict_proba(human.take(fold.test))
+
+
+def sgemm_rate(n: int = 1024, repeats: int = 20) -> float:
+    """GFLOP/s of one thread multiplying two square float32 matrices: the best of some tries."""
+    torch.set_num_threads(1)
+    a, b = torch.randn(n, n), torch.randn(n, n)
+    best = min(timed(lambda: a @ b)[0] for _ in range(repeats))
+    return 2 * n**3 / best / 1e9
+
+
+def flops_per_cell(tokens: int, width: int) -> float:
+    """Of one forward pass: the matrix products of both LSTM directions and of attention."""
+    return tokens * 2 * (2 * 4 * HIDDEN * (width + HIDDEN) + 2 * HIDDEN * 128)
+
+
+def cells_read(regime: str, n_human: int, n_mouse: int, epochs: int) -> float:
+    """Forward passes of one fit, a training pass counting three: its backward pass costs two more."""
+    own, held = 0.8 * 0.8 * n_human, 0.8 * 0.2 * n_human
+    alone = epochs * (3 * own + held)
+    if regime == "human only":
+        return alone
+    if regime == "pretrained":
+        return own + held + alone
+    steps = np.ceil(n_mouse / 64)
+    return epochs * (3 * (n_mouse + steps * own / np.ceil(own / 64)) + held) + alone
+
+
+if __name__ == "__main__":
+    main()
