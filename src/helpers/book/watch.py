@@ -9,7 +9,7 @@ import time
 import psutil
 
 HEARTBEAT_S = 15.0
-SAMPLE_S = 0.2
+SAMPLE_S = 0.5
 
 
 class Watch:
