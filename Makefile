@@ -47,7 +47,7 @@ EXECUTED := $(SOURCES:notebooks/%.md=_build/executed/notebooks/%.ipynb)
 ROOM     := src/helpers/book
 # What a notebook may import, and what runs it. The rest of the book's room only shapes pages.
 CODE     := $(shell find src/helpers -type f -not -path '*/__pycache__/*' -not -path '$(ROOM)/*' \
-              -not -name __main__.py 2>/dev/null) $(wildcard $(ROOM)/run.py $(ROOM)/notebook.py)
+              -not -name __main__.py 2>/dev/null) $(wildcard $(addprefix $(ROOM)/,run.py watch.py notebook.py))
 PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml
 
 .PHONY: book

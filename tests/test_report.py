@@ -39,7 +39,9 @@ def test_only_finite_numbers_are_recorded(results, value):
 
 @pytest.mark.parametrize(("value", "interval", "paper", "words"), [
     (0.9, [0.88, 0.92], 0.87, "above the paper"), (0.8, [0.78, 0.82], 0.87, "below the paper"),
-    (0.8, [0.7, 0.9], 0.87, "agrees within the interval"), (506, None, 506, "equal"), (679, None, 506, "different"),
+    (0.8, [0.7, 0.9], 0.87, "agrees"),
+    (0.02, [-0.1, 0.1], 0.03, "agrees, as does zero"), (506, None, 506, "equal"), (679, None, 506, "different"),
+    (0.8, None, 0.7, "no interval"),
     (0.8, None, None, "not in the paper")])
 def test_verdicts(value, interval, paper, words):
     assert report.verdict({"value": value, "interval": interval, "paper": paper}) == words
@@ -50,7 +52,7 @@ def test_the_ledger_lists_every_number_of_the_paper(results):
     ledger = report.ledger_markdown(results.results)
     rows = ledger.strip().splitlines()[2:]
     assert len(rows) == len(report.paper())
-    assert "| human cells analysed | 506 | 679 (simulated) | – | 679 | – | different |" in rows
+    assert "| human cells analysed | different | 506 | 679 (simulated) | – | 679 | – |" in rows
     assert sum("not computed" in row for row in rows) == len(rows) - 1
 
 
@@ -60,3 +62,8 @@ def test_kept_predictions_come_back_and_absent_ones_say_what_to_do(results):
     pd.testing.assert_frame_equal(report.predictions("09_test"), table)
     with pytest.raises(FileNotFoundError, match="expected the predictions of 08_none; run that notebook first"):
         report.predictions("08_none")
+
+
+def test_an_interval_of_too_few_runs_is_none(results):
+    results.record("x", 0.5, interval=(float("nan"), float("nan")), n=1, cohort="published")
+    assert results.results["x"]["interval"] is None

@@ -22,6 +22,7 @@ SPECIES_COLOURS = MappingProxyType({"mouse": "#4D4D4D", "human": "#56B4E9"})
 #: Marker of each subclass, so that no figure depends on colour alone.
 SUBCLASS_MARKERS = MappingProxyType({"Lamp5": "s", "Pvalb": "o", "Sncg": "D", "Sst": "^", "Vip": "v"})
 
+_WORDS = {"tau": "membrane time constant", "width_rheo": "spike width"}
 _UNIT_TEXT = {"MOhm": "MΩ", "GOhm": "GΩ", "mV*s": "mV·s"}
 
 
@@ -41,8 +42,20 @@ def label(feature: str) -> str:
     'input resistance (MΩ)'
     """
     unit = families.unit(feature)
-    words = feature.replace("_", " ").replace(" rheo", " at rheobase").replace("deltav", "ΔV").replace(" isi", " ISI")
+    words = _WORDS.get(feature) or feature.replace("_", " ").replace(" rheo", " at rheobase")
+    words = words.replace("deltav", "ΔV").replace(" isi", " ISI")
     return words if unit == "1" else f"{words} ({_UNIT_TEXT.get(unit, unit)})"
+
+
+def readable(values: pd.Series, feature: str) -> tuple[pd.Series, str]:
+    """Values and axis label of a feature as a reader wants them: times in milliseconds, not seconds.
+
+    >>> readable(pd.Series([0.02]), "tau")[1]
+    'membrane time constant (ms)'
+    """
+    if families.unit(feature) != "s":
+        return values, label(feature)
+    return 1000 * values, label(feature).replace("(s)", "(ms)")
 
 
 def confusion_map(matrix: pd.DataFrame, ax, title: str) -> None:
@@ -64,7 +77,7 @@ def intervals(summary: pd.DataFrame, score: str, ax, reference: float | None = N
     ax.set(yticks=rows, yticklabels=summary.index, ylim=(-0.6, len(summary) - 0.4), xlabel=score.replace("_f1", "-F1"))
     if reference is not None:
         ax.axvline(reference, color="#4D4D4D", linestyle="--", linewidth=1)
-        ax.text(reference, len(summary) - 0.42, " paper", color="#4D4D4D", fontsize="small", va="bottom", ha="center")
+        ax.text(reference, -0.55, " paper", color="#4D4D4D", fontsize="small", va="bottom", ha="left")
 
 
 def scatter_by_subclass(xy: np.ndarray, subclass, ax, size: float = 8) -> None:

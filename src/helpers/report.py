@@ -62,7 +62,8 @@ class Results:
                unit: str = "", note: str = "") -> float:
         """Keep a number and glue it under its key, so that prose can show it; returns the value.
 
-        ``n``: cells behind it. ``interval``: (low, high), 95 %. The paper's value of the same key is added.
+        ``n``: cells behind it. ``interval``: (low, high), 95 %, or NaN where too few runs gave none.
+        The paper's value of the same key is added.
         ValueError if the key was recorded before or the value is not finite.
         """
         if key in self.results:
@@ -71,7 +72,7 @@ class Results:
             raise ValueError(f"found {value} for the result {key!r}, expected a finite number")
         value = value if isinstance(value, int) else float(value)
         self.results[key] = {
-            "value": value, "interval": None if interval is None else [float(end) for end in interval],
+            "value": value, "interval": _limits(interval),
             "n": int(n), "cohort": cohort, "protocol": str(protocol), "unit": unit, "note": note,
             "paper": paper().get(key, {}).get("value"),
         }
@@ -109,6 +110,13 @@ def predictions(notebook: str):
     return pd.read_parquet(path)
 
 
+def _limits(interval) -> list[float] | None:
+    """Both ends as floats; None where there is no interval, or too few runs gave none."""
+    if interval is None or any(math.isnan(end) for end in interval):
+        return None
+    return [float(end) for end in interval]
+
+
 class Sentence(str):
     """A string that a notebook shows without quotation marks."""
 
@@ -131,10 +139,12 @@ def verdict(result: dict) -> str:
     if result["paper"] is None:
         return "not in the paper"
     if result["interval"] is None:
-        return "equal" if math.isclose(result["value"], result["paper"]) else "different"
+        if not isinstance(result["value"], int):
+            return "no interval"
+        return "equal" if result["value"] == result["paper"] else "different"
     low, high = result["interval"]
     if low <= result["paper"] <= high:
-        return "agrees within the interval"
+        return "agrees, as does zero" if low <= 0 <= high else "agrees"
     return "above the paper" if result["value"] > result["paper"] else "below the paper"
 
 
@@ -144,21 +154,21 @@ def ledger_markdown(results: dict[str, dict]) -> str:
     ``results`` is the ``results`` part of ``_build/results.json``. Keys of the paper that this run did not
     produce are listed as such: the ledger hides nothing.
     """
-    rows = ["| Quantity | Paper | This book | 95 % interval | Cells | Protocol | Verdict |", "|" + "---|" * 7]
+    rows = ["| Quantity | Verdict | Paper | This book | 95 % interval | Cells | Protocol |", "|" + "---|" * 7]
     for key, published in paper().items():
-        what, value = published["what"], _number(published["value"])
+        what, value = published["what"], _number(published["value"], digits=4)
         if "spread" in published:
-            value += f" ± {_number(published['spread'])}"
+            value += f" ± {_number(published['spread'], digits=4)}"
         if key not in results:
-            rows.append(f"| {what} | {value} | – | – | – | – | not computed |")
+            rows.append(f"| {what} | not computed | {value} | – | – | – | – |")
             continue
         ours = results[key]
         interval = "–" if ours["interval"] is None else " to ".join(_number(end) for end in ours["interval"])
         label = "" if ours["cohort"] == "published" else f" ({ours['cohort']})"
-        rows.append(f"| {what} | {value} | {_number(ours['value'])}{label} | {interval} | {ours['n']:,} | "
-                    f"{ours['protocol'] or '–'} | {verdict(ours)} |")
+        rows.append(f"| {what} | {verdict(ours)} | {value} | {_number(ours['value'])}{label} | {interval} | "
+                    f"{ours['n']:,} | {ours['protocol'] or '–'} |")
     return "\n".join(rows) + "\n"
 
 
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+def _number(value: float, digits: int = 3) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"

@@ -86,6 +86,15 @@ def test_a_new_need_is_learnt_from_the_front_matter(book):
     assert book.run_all() == ["02_model", "03_other"]
 
 
+def test_a_circle_of_needs_is_told_before_anything_runs(book):
+    data = book.root / "notebooks" / "01_data.md"
+    data.write_text(data.read_text().replace("---\n\n# Data", "helpers: {needs: [02_model]}\n---\n\n# Data"))
+    done = book.make("book")
+    assert done.returncode != 0
+    assert "Notebooks need each other in a circle: 01_data, 02_model." in done.stderr
+    assert chapters(done.stdout) == []
+
+
 def test_changed_helpers_and_settings_rerun_all_and_page_code_none(book):
     everything = ["01_data", "02_model", "03_other"]
     os.utime(book.root / "src" / "helpers" / "book" / "gate.py")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.book import run
+from helpers.book import run, watch
 from helpers.book.project import BookError, Project
 
 from .conftest import chapter
@@ -49,6 +49,8 @@ def test_unknown_settings_are_refused():
         run.settings({"HELPERS_COHORT": "mice"})
     with pytest.raises(BookError, match="^HELPERS_QUICK is 'yes'; it must be 1 or 0.$"):
         run.settings({"HELPERS_QUICK": "yes"})
+    with pytest.raises(BookError, match="^HELPERS_MEMORY_MB is '2GB'; it must be a whole number of MB"):
+        run.memory_limit_mb({"HELPERS_MEMORY_MB": "2GB"})
 
 
 def test_parameters_reach_the_notebook_and_the_record(project, monkeypatch):
@@ -66,7 +68,7 @@ def test_the_notebook_runs_in_its_own_folder(project):
 
 
 def test_progress_is_told_line_by_line(project, monkeypatch, capsys):
-    monkeypatch.setattr(run, "HEARTBEAT_S", 0.5)
+    monkeypatch.setattr(watch, "HEARTBEAT_S", 0.5)
     run.execute(project, source(project, "import time; time.sleep(2)"))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "01_one: started, 2 cells"

@@ -96,5 +96,5 @@ def test_unknown_words_are_refused():
         load("rat")
     with pytest.raises(ValueError, match="found the source 'dreamt'"):
         load("mouse", source="dreamt")
-    with pytest.raises(ValueError, match="found the feature set 'human' for mouse"):
+    with pytest.raises(ValueError, match="found the feature set 'human' for mouse, published"):
         load("mouse", "human")

@@ -2,103 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import os
 import re
 import sys
-import threading
-import time
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
-import psutil
+from jupyter_client.manager import AsyncKernelManager
 from papermill.engines import NBClientEngine, papermill_engines
 
 from helpers.book.notebook import parameters, read
 from helpers.book.project import BookError, Project, write_json, write_text
 from helpers.book.provenance import revision
+from helpers.book.watch import Watch
 
 COHORTS = ("published", "simulated", "dandi")
-HEARTBEAT_S = 15.0
-SAMPLE_S = 0.2
+START_S = 180  # a cold disk and a busy machine
 # What a free Binder session may use before its kernel is killed.
 MEMORY_LIMIT_MB = 2048
 KERNEL = "helpers-book"
 
 
-class Watch:
-    """Samples the memory of the kernel that is started under it and tells now and then where the notebook is.
+class PrivateKernelManager(AsyncKernelManager):
+    """Talks to its kernel over sockets in a folder of its own.
 
-    Memory is the sum of the resident sets of the kernel and of all it started, in MB (2**20 bytes). A tree
-    that grows over ``limit_mb`` is killed at once, before it takes the machine with it.
+    Ports are picked before the kernel binds them, so that two notebooks started at once could get the same.
     """
 
-    def __init__(self, name: str, cells: int, limit_mb: float):
-        self.name, self.cells, self.limit_mb = name, cells, limit_mb
-        self.cell, self.peak_mb = 0, 0.0
-        self.started = time.monotonic()
-        self._strangers = set(psutil.Process().children())  # what ran before the kernel
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-
-    @property
-    def wall_s(self) -> float:
-        return time.monotonic() - self.started
-
-    @property
-    def over(self) -> bool:
-        return self.peak_mb > self.limit_mb
-
-    def say(self, what: str) -> None:
-        print(f"{self.name}: {what}", flush=True)
-
-    def where(self) -> str:
-        return f"cell {self.cell} of {self.cells}"
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _tree(self) -> list[psutil.Process]:
-        roots = [child for child in psutil.Process().children() if child not in self._strangers]
-        below = []
-        for root in roots:
-            with contextlib.suppress(psutil.Error):  # ended in the meantime
-                below += root.children(recursive=True)
-        return roots + below
-
-    def _sample(self) -> None:
-        told = self.started
-        while not self._done.wait(SAMPLE_S):
-            tree = self._tree()
-            now_mb = sum(map(_resident_mb, tree))
-            self.peak_mb = max(self.peak_mb, now_mb)
-            if self.over:
-                for process in tree:
-                    _kill(process)
-                return
-            if time.monotonic() - told >= HEARTBEAT_S:
-                told = time.monotonic()
-                self.say(f"{self.where()}, {self.wall_s:.0f} s, {now_mb:.0f} MB")
-
-
-def _resident_mb(process: psutil.Process) -> float:
-    try:
-        return process.memory_info().rss / 2**20
-    except psutil.Error:  # ended between the listing and the look
-        return 0.0
-
-
-def _kill(process: psutil.Process) -> None:
-    with contextlib.suppress(psutil.Error):
-        process.kill()
+    def __init__(self, **kwargs: Any):
+        # Short, for the path of a socket is limited in length; removed with the manager.
+        self._folder = tempfile.TemporaryDirectory(prefix="kernel-")
+        super().__init__(transport="ipc", connection_file=f"{self._folder.name}/k.json", **kwargs)
 
 
 class WatchedEngine(NBClientEngine):
@@ -113,6 +51,7 @@ class WatchedEngine(NBClientEngine):
             return start(cell, cell_index, **more)
 
         nb_man.cell_start = cell_start
+        kwargs |= {"kernel_manager_class": PrivateKernelManager, "start_timeout": START_S}
         return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 
@@ -138,6 +77,18 @@ def settings(environ: dict[str, str] | os._Environ = os.environ) -> dict[str, An
     return asked
 
 
+def memory_limit_mb(environ: dict[str, str] | os._Environ = os.environ) -> float:
+    """What one notebook may use, in MB: HELPERS_MEMORY_MB, or what a free Binder session has.
+
+    >>> memory_limit_mb({})
+    2048.0
+    """
+    asked = environ.get("HELPERS_MEMORY_MB") or str(MEMORY_LIMIT_MB)
+    if not asked.isdecimal():
+        raise BookError(f"HELPERS_MEMORY_MB is {asked!r}; it must be a whole number of MB, such as 2048.")
+    return float(asked)
+
+
 def execute(project: Project, source: Path) -> dict[str, Any]:
     """Run ``source`` into ``_build/executed/notebooks/`` and write its run record; returns the record.
 
@@ -147,7 +98,7 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
     name = source.stem
     target, partial = project.executed / f"{name}.ipynb", project.failed / f"{name}.ipynb"
     record, result = project.runs / f"{name}.json", project.results / f"{name}.json"
-    limit_mb = float(os.environ.get("HELPERS_MEMORY_MB") or MEMORY_LIMIT_MB)
+    limit_mb = memory_limit_mb()
     notebook = read(source)
     metadata = dict(notebook.metadata)
     asked = settings()
@@ -159,6 +110,8 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
     cells = sum(cell.cell_type == "code" for cell in notebook.cells) + bool(asked)
     _own_kernel(project)
     os.environ |= {"HELPERS_NOTEBOOK": name, "HELPERS_BUILD": str(project.build.resolve())}
+    # tqdm says at every import that it finds no widgets; pages show none.
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
     commit = revision(project.root)
     kept = f"The notebook as far as it ran is kept in {partial}."
     with Watch(name, cells, limit_mb) as watch:
@@ -171,7 +124,7 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
         except papermill.PapermillExecutionError as error:
             trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
             raise BookError(f"{name}: {watch.where()} failed.\n{trace}\n{kept}") from None
-        except Exception as error:
+        except RuntimeError as error:  # nbclient's, when the kernel is gone
             if not watch.over:
                 raise BookError(f"{name}: the kernel died in {watch.where()} ({error}). {kept}") from error
     wall_s = watch.wall_s
@@ -180,8 +133,6 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
             f"{name}: {watch.peak_mb:,.0f} MB in {watch.where()}, over the limit of {limit_mb:,.0f} MB that "
             f"a reader's Binder session has; work in smaller pieces there. {kept}"
         )
-    write_text(target, _published(partial, metadata))
-    partial.unlink()
     row = {
         "notebook": name,
         "cohort": used["cohort"],
@@ -193,6 +144,8 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
         **commit,
     }
     write_json(record, row)
+    write_text(target, _published(partial, metadata))  # last: it tells make that the run is complete
+    partial.unlink()
     watch.say(f"done, {wall_s:.0f} s, at most {watch.peak_mb:.0f} MB")
     return row
 

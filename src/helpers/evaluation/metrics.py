@@ -15,6 +15,9 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
+#: Fewest values from which a spread is estimated: with two runs a 95 % interval spans thirteen standard errors.
+FEWEST = 5
+
 SCORES = ("macro_f1", "balanced_accuracy", "accuracy")
 
 
@@ -50,16 +53,18 @@ def corrected_mean(values, test_to_train: float) -> Estimate:
 
     Training sets of different folds share most of their cells, so fold values are correlated and their
     plain standard error is too small. Nadeau & Bengio (2003) replace 1/n by 1/n + n_test/n_train.
-    Values that are all equal have a zero-width interval; p is then 1 where they are zero, else 0.
+    Fewer than `FEWEST` values give no interval: limits and p are NaN. Values that are all equal have a
+    zero-width interval; p is then 1 where they are zero, else 0.
 
-    >>> corrected_mean([0.1, 0.1, 0.1], 0.25).interval
+    >>> corrected_mean([0.1] * 5, 0.25).interval
     (0.1, 0.1)
     """
     values = np.asarray(values, float)
     n, mean = len(values), float(np.mean(values))
-    if n < 2 or np.ptp(values) == 0:
-        return Estimate(mean, float(values[0]), float(values[0]), float(mean == 0)) if n > 1 else Estimate(
-            mean, float("nan"), float("nan"), float("nan"))
+    if n < FEWEST:
+        return Estimate(mean, float("nan"), float("nan"), float("nan"))
+    if np.ptp(values) == 0:
+        return Estimate(mean, float(values[0]), float(values[0]), float(mean == 0))
     error = np.sqrt(values.var(ddof=1) * (1 / n + test_to_train))
     half = stats.t.ppf(0.975, n - 1) * error
     return Estimate(mean, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, n - 1)))

@@ -1,0 +1,283 @@
+"""Many recordings: nothing stops the batch, nothing is done twice, nothing disappears."""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import archive
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import LocalCluster
+
+from helpers.recordings import batch, cli, results, sources
+from helpers.recordings.cell import extract
+from helpers.recordings.extraction import WIDTHS
+from helpers.recordings.scalars import SCALARS
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, plain_file, mies_file):
+    """Three good recordings and three bad ones."""
+    place = tmp_path_factory.mktemp("recordings")
+    for name, file in {"good-1": plain_file, "good-2": mies_file, "good-3": plain_file}.items():
+        shutil.copy(file, place / f"{name}.nwb")
+    (place / "bad-empty.nwb").touch()
+    (place / "bad-half.nwb").write_bytes(plain_file.read_bytes()[:500_000])
+    (place / "bad-page.nwb").write_text("<html>404</html>")
+    return place
+
+
+@pytest.fixture(scope="module")
+def expected(folder, tmp_path_factory):
+    """The table of an undisturbed run, and its folder."""
+    out = tmp_path_factory.mktemp("out")
+    return batch.run(sources.find(folder), out, progress=False), out
+
+
+def same_tables(a: Path, b: Path) -> bool:
+    for mode in WIDTHS:
+        with np.load(a / f"families_{mode}.npz") as x, np.load(b / f"families_{mode}.npz") as y:
+            if x.files != y.files or any(x[k].tobytes() != y[k].tobytes() for k in x.files):
+                return False
+    return pd.read_parquet(a / "cells.parquet").equals(pd.read_parquet(b / "cells.parquet"))
+
+
+def test_every_recording_has_a_row_and_a_reason(expected):
+    table, out = expected
+    rows = table.set_index("cell_id")["reasons"].to_dict()
+    assert rows == {"bad-empty": "not_hdf5", "bad-half": "file_truncated", "bad-page": "not_hdf5",
+                    "good-1": "", "good-2": "", "good-3": ""}
+    assert table.equals(pd.read_parquet(out / "cells.parquet"))
+
+
+def test_table_is_typed(expected):
+    types = expected[0].dtypes.astype(str)
+    assert types["passed"] == "bool"
+    assert types["n_sweeps"] == "int32"
+    assert set(types[list(SCALARS)]) == {"float64"}
+    assert types["reasons"].startswith("string")
+
+
+def test_family_file_holds_what_was_extracted(expected, folder):
+    cell = extract(folder / "good-1.nwb")
+    for mode, widths in WIDTHS.items():
+        with np.load(expected[1] / f"families_{mode}.npz") as data:
+            assert data["cell_id"].tolist() == expected[0]["cell_id"].tolist()
+            for family, width in widths.items():
+                assert data[family].shape == (6, width)
+                assert np.isnan(data[family][:3]).all()
+                assert np.array_equal(data[family][3], getattr(cell, mode)[family].astype("float32"))
+
+
+def test_funnel_counts_each_cell_once(expected):
+    assert results.funnel(expected[0]).to_dict("list") == {
+        "code": ["recordings", "not_hdf5", "file_truncated", "passed"], "lost": [0, 2, 1, 0], "left": [6, 4, 3, 3],
+    }
+
+
+def test_a_cell_survives_its_file(folder, tmp_path):
+    cell = extract(folder / "good-2.nwb")
+    path = tmp_path / "cell.npz"
+    path.write_bytes(results.packed(cell))
+    again = results.unpacked(path)
+    assert again.scalars == pytest.approx(cell.scalars, abs=0, nan_ok=True)
+    assert (again.verdict, again.sweeps, again.species) == (cell.verdict, cell.sweeps, "mouse")
+    assert all(np.array_equal(again.official[k], cell.official[k]) for k in cell.official)
+
+
+# --- resuming --------------------------------------------------------------------------------------------
+
+def test_a_second_run_does_nothing_again(expected, folder, tmp_path, monkeypatch):
+    shutil.copytree(expected[1], tmp_path / "out")
+    monkeypatch.setattr(batch, "work", lambda *a: pytest.fail("worked again"))
+    assert batch.run(sources.find(folder), tmp_path / "out", progress=False).equals(expected[0])
+    assert batch.plan(sources.find(folder), tmp_path / "out") == "6 recordings, 6 done; 0 to do, 0.00 GB"
+
+
+def test_a_damaged_result_a_changed_file_and_a_transient_reason_are_done_again(expected, folder, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(expected[1], out)
+    assets = {a.cell_id: a for a in sources.find(folder)}
+    (out / "cells" / "good-1.npz").write_bytes(b"half a res")
+    (out / "cells" / "good-2.npz").write_bytes(
+        results.packed(batch.lost(assets["good-2"], "download_failed", "x"), assets["good-2"].size)
+    )
+    (out / "cells" / "good-3.npz").write_bytes(results.packed(extract(folder / "good-3.nwb"), size=1))
+    assert [a for a in assets if not batch.is_done(assets[a], out / "cells" / f"{a}.npz")] \
+        == ["good-1", "good-2", "good-3"]
+    assert batch.run(list(assets.values()), out, progress=False).equals(expected[0])
+
+
+def test_other_options_need_another_folder(expected, folder):
+    with pytest.raises(ValueError, match="found results made with .* expected .*; use another folder"):
+        batch.run(sources.find(folder), expected[1], batch.Options(drop_failed=True), progress=False)
+
+
+def test_unknown_allowed_reasons_are_refused():
+    with pytest.raises(ValueError, match="found 'nonsense' among the allowed reasons"):
+        batch.Options(allow=("nonsense",))
+
+
+def test_a_result_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "replace", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        results.write_atomically(tmp_path / "x", b"1")
+    assert list(tmp_path.iterdir()) == []
+
+
+COMMAND = """
+import sys
+from helpers.recordings import batch, sources
+batch.run(sources.find(sys.argv[1]), sys.argv[2], progress=False)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_and_resumed_gives_the_same_tables(expected, folder, tmp_path):
+    rng = random.Random(0)
+    kills = int(os.environ.get("KILLS", "4"))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])}
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-c", COMMAND, folder, tmp_path / "timed"], env=environment, check=True)
+    whole = time.monotonic() - start
+    killed = 0
+    for k in range(kills):
+        out = tmp_path / str(k)
+        while True:
+            process = subprocess.Popen([sys.executable, "-c", COMMAND, folder, out], env=environment)
+            try:
+                process.wait(rng.uniform(0.3, 1.0) * whole)
+                break
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                killed += 1
+                before = {p: p.stat().st_mtime_ns for p in out.glob("cells/*.npz")}
+                subprocess.run([sys.executable, "-c", COMMAND, folder, out], env=environment, check=True)
+                assert all(p.stat().st_mtime_ns == t for p, t in before.items() if not p.name.startswith("."))
+                break
+        assert same_tables(out, expected[1])
+    assert killed >= kills // 2
+
+
+# --- workers ---------------------------------------------------------------------------------------------
+
+@pytest.mark.slow
+def test_workers_give_the_same_tables(expected, folder, tmp_path):
+    batch.run(sources.find(folder), tmp_path / "two", workers=2, progress=False)
+    assert same_tables(tmp_path / "two", expected[1])
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        batch.run(sources.find(folder), tmp_path / "far", scheduler=cluster.scheduler_address, progress=False)
+    assert same_tables(tmp_path / "far", expected[1])
+
+
+def dies(asset, options):
+    """A worker that ends on one of the files."""
+    if "good-2" in asset.cell_id:
+        os._exit(1)
+    return batch.results.packed(extract(asset.location, cell_id=asset.cell_id), asset.size)
+
+
+@pytest.mark.slow
+def test_a_lost_worker_costs_one_cell_and_the_next_run_mends_it(expected, folder, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "work", dies)
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+        table = batch.run(sources.find(folder), tmp_path, workers=1, progress=False)
+    assert "worker_lost" in table.set_index("cell_id").loc["good-2", "reasons"]
+    assert len(table) == 6
+    assert batch.run(sources.find(folder), tmp_path, progress=False).equals(expected[0])
+
+
+# --- archive ---------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def served(folder):
+    with archive.serving(folder) as server:
+        yield server
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_archive_gives_the_same_tables_as_files(expected, served, tmp_path, stream):
+    options = batch.Options(stream=stream, cache=str(tmp_path / "cache"), timeout=10)
+    table = batch.run(sources.find("000020/0.1", served.api), tmp_path / "out", options, progress=False)
+    if stream:  # what is cut off or no HDF5 shows later in a stream, with the same cells lost
+        assert table["passed"].tolist() == expected[0]["passed"].tolist()
+    else:
+        assert same_tables(tmp_path / "out", expected[1])
+        assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(("fault", "code"), [("404", "download_failed"), ("checksum", "download_damaged")])
+def test_a_faulty_download_costs_one_cell_until_the_next_run(expected, served, tmp_path, monkeypatch, fault, code):
+    monkeypatch.setattr(time, "sleep", lambda s: None)
+    assets = sources.find("000020/0.1", served.api)
+    served.faults["good-1.nwb"] = fault
+    try:
+        table = batch.run(assets, tmp_path, batch.Options(timeout=5), progress=False)
+    finally:
+        served.faults.clear()
+    assert table.set_index("cell_id").loc["good-1", "reasons"] == code
+    assert table["passed"].sum() == 2
+    assert batch.run(assets, tmp_path, batch.Options(timeout=5), progress=False)["passed"].sum() == 3
+    assert same_tables(tmp_path, expected[1])
+
+
+@pytest.mark.parametrize(("error", "code"), [
+    (OSError(28, "No space left on device"), "download_failed"), (ZeroDivisionError("oops"), "unexpected_error"),
+])
+def test_whatever_happens_around_a_file_costs_that_file_only(served, tmp_path, monkeypatch, error, code):
+    def fails(*args):
+        raise error
+    monkeypatch.setattr(sources, "fetched", fails)
+    table = batch.run(sources.find("000020/0.1", served.api)[:2], tmp_path, progress=False)
+    assert table["reasons"].tolist() == [code, code]
+    assert str(error) in table["explanation"][0]
+
+
+def test_a_stream_that_breaks_off_is_a_failed_download(served, tmp_path, folder):
+    asset = next(a for a in sources.find("000020/0.1", served.api) if a.cell_id == "good-3")
+    served.faults["good-3.nwb"] = "cut"
+    try:
+        table = batch.run([asset], tmp_path, batch.Options(stream=True, timeout=5), progress=False)
+    finally:
+        served.faults.clear()
+    assert table["reasons"].tolist() == ["download_failed"]
+
+
+# --- command line ----------------------------------------------------------------------------------------
+
+def command(*words):
+    parser = argparse.ArgumentParser(prog=f"python -m helpers {words[0]}")
+    cli.add_arguments(parser)
+    return cli.main(parser.parse_args([str(w) for w in words[1:]]))
+
+
+def test_extract_prints_plan_funnel_and_reasons(folder, expected, tmp_path, capsys):
+    shutil.copytree(expected[1], tmp_path / "out")
+    assert command("extract", folder, "--out", tmp_path / "out", "--workers", 0) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("6 recordings, 6 done; 0 to do, 0.00 GB\n")
+    assert "bad-empty: found 0 bytes that are no HDF5 file, expected NWB 2; fetch the file again" in printed
+    assert "not_hdf5     2     4" in printed
+
+
+def test_dry_run_writes_nothing(served, tmp_path, capsys):
+    assert command("extract", "000020/0.1", "--dandi-api", served.api, "--out", tmp_path / "out", "--dry-run") == 0
+    size = sum(p.stat().st_size for p in served.files.values())
+    assert capsys.readouterr().out == f"6 recordings, 0 done; 6 to do, {size / 1e9:.2f} GB\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_call_is_one_sentence(tmp_path, capsys):
+    assert command("extract", tmp_path, "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err == f"error: found no recording in {tmp_path}, expected .nwb files\n"

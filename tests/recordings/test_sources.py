@@ -1,0 +1,143 @@
+"""Files, folders and the DANDI archive as sources; fetching and streaming, faults included."""
+
+import aiohttp
+import analytic
+import archive
+import numpy as np
+import pytest
+
+from helpers.recordings import nwb, sources
+from helpers.recordings.nwb import RecordingError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, sweeps):
+    """Three recordings."""
+    place = tmp_path_factory.mktemp("dandiset")
+    for k in range(3):
+        nwb.write(place / f"sub-{k}_ses-{k}_icephys.nwb", sweeps[: 8 + k], compression=1)
+    return place
+
+
+@pytest.fixture
+def served(folder):
+    with archive.serving(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def asset(served):
+    return sources.find("000020/0.1", served.api)[1]
+
+
+def test_a_folder_is_searched_at_any_depth(tmp_path):
+    for name in ("b.nwb", "a/c.nwb", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"12345")
+    found = sources.find(tmp_path)
+    assert [(a.cell_id, a.size) for a in found] == [("b", 5), ("c", 5)]
+
+
+def test_files_of_one_name_stay_apart(tmp_path):
+    for name in ("x/cell.nwb", "y/cell.nwb"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    found = [a.cell_id for a in sources.find([tmp_path, tmp_path / "x" / "cell.nwb"])]
+    assert found == [f"{tmp_path.name}__x__cell", f"{tmp_path.name}__y__cell"]
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(sources.SourceError, match=f"found no recording in {tmp_path}, expected .nwb files"):
+        sources.find(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["000020/0.1", "DANDI:000020/0.1", "000020@0.1", "000020"])
+def test_a_dandiset_is_listed_over_all_pages(served, folder, name):
+    found = sources.find(name, served.api)
+    assert [a.cell_id for a in found] == [f"sub-{k}_ses-{k}_icephys" for k in range(3)]
+    assert [a.size for a in found] == [p.stat().st_size for p in sorted(folder.iterdir())]
+    assert all(a.remote for a in found)
+
+
+@pytest.mark.parametrize("name", ["000021", "000020/9.9"])
+def test_an_unknown_dandiset_is_refused(served, name):
+    with pytest.raises(sources.SourceError, match=f"found no dandiset {name[:6]} in version (newest|9.9)"):
+        sources.find(name, served.api)
+
+
+def test_an_archive_that_does_not_answer_is_refused():
+    with pytest.raises(sources.SourceError, match="the DANDI archive does not answer"):
+        sources.find("000020", "http://127.0.0.1:9/api")
+
+
+def test_checksum_and_direct_address_come_from_the_metadata(asset, served):
+    found = sources.resolved(asset, 5)
+    assert found.location == f"{served.url}/blobs/sub-1_ses-1_icephys.nwb"
+    assert len(found.sha256) == 64
+
+
+def test_a_fetched_file_is_whole_and_gone_afterwards(asset, folder, tmp_path):
+    with sources.fetched(asset, tmp_path, timeout=5) as path:
+        assert path.read_bytes() == (folder / "sub-1_ses-1_icephys.nwb").read_bytes()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_busy_server_is_asked_again(asset, served, folder):
+    served.faults[f"{asset.cell_id}.nwb"] = "busy2"
+    with sources.fetched(asset, timeout=5, pause=0) as path:
+        assert path.stat().st_size == asset.size
+
+
+@pytest.mark.parametrize(("fault", "code", "sentence"), [
+    ("404", "download_failed", "found status 404 at .* after 1 attempt, expected the file"),
+    ("no metadata", "download_failed", "found status 404 at .* after 1 attempt, expected the file"),
+    ("busy9", "download_failed", "found status 503 at .* after 3 attempts, expected the file"),
+    ("cut", "download_failed", "found (ChunkedEncodingError|ConnectionError) at .* after 3 attempts"),
+    ("slow", "download_failed", "found (ConnectionError|ReadTimeout) at .* after 3 attempts"),
+    ("checksum", "download_damaged", r"found sha256 \w{12}\.\.\., expected \w{12}\.\.\.; run again"),
+])
+def test_a_failed_download_says_what_happened_and_leaves_nothing(asset, served, tmp_path, fault, code, sentence):
+    served.faults[f"{asset.cell_id}.nwb"] = fault
+    timeout = 0.2 if fault == "slow" else 5
+    with pytest.raises(RecordingError, match=sentence) as error, \
+            sources.fetched(asset, tmp_path, timeout=timeout, pause=0):
+        pass
+    assert error.value.code == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_the_wrong_size_is_damaged(served, folder):
+    name = "sub-1_ses-1_icephys.nwb"
+    wrong = sources.Asset("x", f"{served.url}/blobs/{name}", size=7)
+    with pytest.raises(RecordingError, match=r"found \d+ bytes, expected 7; run again"), \
+            sources.fetched(wrong, timeout=5, pause=0):
+        pass
+
+
+def test_streaming_fetches_a_part_and_reads_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    chirps = [nwb.RawSweep("X8_CHIRP_DA_0", rng.normal(0, 50, 200_000), rng.normal(-70, 5, 200_000)) for _ in range(6)]
+    path = nwb.write(tmp_path / "big.nwb", [analytic.long_square(-50, rng), *chirps])
+    with archive.serving(tmp_path) as server, nwb.Recording(path) as local:
+        asset = sources.Asset("big", f"{server.url}/blobs/big.nwb", path.stat().st_size)
+        with sources.streamed(asset, timeout=5) as stream, nwb.Recording(stream) as remote:
+            assert np.array_equal(remote.get_sweep_data(0)["response"], local.get_sweep_data(0)["response"])
+        assert server.bytes_sent < path.stat().st_size / 2
+
+
+def test_a_stream_remembers_what_went_wrong(asset, served):
+    with sources.streamed(asset, timeout=5) as stream:
+        stream.read(10)
+        served.faults[f"{asset.cell_id}.nwb"] = "404"
+        stream.seek(asset.size - 10)
+        with pytest.raises(aiohttp.ClientResponseError):
+            stream.read(10)
+        assert stream.error.status == 404
+
+
+def test_a_stream_that_cannot_be_opened_is_a_failed_download(served):
+    missing = sources.Asset("x", f"{served.url}/blobs/x.nwb")
+    with pytest.raises(RecordingError, match="found FileNotFoundError at") as error, \
+            sources.streamed(missing, timeout=5):
+        pass
+    assert error.value.code == "download_failed"
