@@ -1,5 +1,8 @@
 # Two commands matter: `make book` builds and checks the book, `make test` builds it and tests everything.
-# `make help` lists the rest.
+# `make help` lists the rest. The environment may say:
+#   HELPERS_QUICK=1          fewer repeats and folds, for a first look
+#   HELPERS_COHORT=simulated the cells every notebook uses (published, simulated or dandi)
+#   HELPERS_MEMORY_MB=2048   what one notebook may use
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -9,11 +12,16 @@ JOBS         ?= 2
 TORCH_INDEX  ?= https://download.pytorch.org/whl/cpu
 BIN          := $(VENV)/bin
 HELPERS      := $(BIN)/python -m helpers
+DATA_CHECK   ?= $(HELPERS) data
 export OMP_NUM_THREADS ?= 1
 export PYTHONHASHSEED := 0
 
+.PHONY: help
+help:  ## list what make can do
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
 .PHONY: env
-env: $(VENV)/.ready
+env: $(VENV)/.ready  ## install the locked environment into .venv
 
 # torch goes first and alone: the extra index is asked for one package only, and where it cannot be
 # reached pip goes on with the usual index. Nothing is resolved here: the lock says every version.
@@ -26,8 +34,74 @@ $(VENV)/.ready: requirements-dev.txt requirements-nodeps.txt pyproject.toml
 	@touch $@
 
 .PHONY: lock
-lock:
+lock:  ## resolve pyproject.toml into requirements*.txt (needs uv)
 	uv pip compile pyproject.toml --group book --universal --python-version 3.11 \
 	  --no-annotate --no-header --no-emit-package allensdk -o requirements.txt
 	uv pip compile pyproject.toml --group book --group dev -c requirements.txt --universal --python-version 3.11 \
 	  --no-annotate --no-header --no-emit-package allensdk -o requirements-dev.txt
+
+# --- the book -------------------------------------------------------------------------------------
+
+SOURCES  := $(sort $(wildcard notebooks/[0-9][0-9]_*.md))
+EXECUTED := $(SOURCES:notebooks/%.md=_build/executed/notebooks/%.ipynb)
+ROOM     := src/helpers/book
+# What a notebook may import, and what runs it. The rest of the book's room only shapes pages.
+CODE     := $(shell find src/helpers -type f -not -path '*/__pycache__/*' -not -path '$(ROOM)/*' \
+              -not -name __main__.py 2>/dev/null) $(wildcard $(addprefix $(ROOM)/,run.py watch.py notebook.py))
+PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml
+
+.PHONY: book
+book: env  ## build the book into _build/html, running only what changed
+	@$(DATA_CHECK)
+	@$(MAKE) --no-print-directory -j$(JOBS) STEP=book _build/html/index.html
+	@$(HELPERS) summary
+
+# Which notebook needs which stands in their front matter; `helpers needs` writes it down for make.
+ifeq ($(STEP),book)
+include _build/needs.mk
+endif
+
+_build/needs.mk: $(SOURCES) $(wildcard $(ROOM)/notebook.py)
+	@$(HELPERS) needs
+
+$(EXECUTED): _build/executed/notebooks/%.ipynb: notebooks/%.md $(CODE) _build/settings
+	@$(HELPERS) run $<
+
+_build/html/index.html: $(EXECUTED) $(PAGES) _build/commit
+	@$(HELPERS) render
+	@touch $@
+
+# These two files change only when what they say changes: settings reruns all notebooks, commit renders anew.
+_build/settings: SAYS = cohort=$(or $(HELPERS_COHORT),published) quick=$(or $(HELPERS_QUICK),0)
+_build/commit: SAYS = $(shell git rev-parse HEAD 2>/dev/null)
+_build/settings _build/commit: always
+	@mkdir -p _build; echo "$(SAYS)" | cmp -s - $@ || echo "$(SAYS)" > $@
+.PHONY: always
+
+.PHONY: notebooks
+notebooks: env  ## write notebooks/*.ipynb from their sources
+	@$(HELPERS) notebooks
+
+.PHONY: serve
+serve:  ## show the built book on http://localhost:8000
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+# --- checks ---------------------------------------------------------------------------------------
+
+.PHONY: test
+test: book  ## build the book, then run every test
+	HELPERS_BOOK_REQUIRED=1 $(BIN)/python -m pytest -q -m "not network"
+
+.PHONY: test-fast
+test-fast: env  ## the quick tests only, without building
+	$(BIN)/python -m pytest -q -m "not slow and not browser and not network"
+
+.PHONY: lint
+lint: env  ## code style, notebook pairs, numbers typed into prose
+	$(BIN)/ruff check src tests $(wildcard notebooks/*.ipynb)
+	$(HELPERS) notebooks --check
+	$(HELPERS) check-prose
+
+.PHONY: clean
+clean:  ## remove everything built
+	rm -rf _build

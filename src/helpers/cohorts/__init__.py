@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from helpers.cohorts import published
+import os
+from pathlib import Path
+
+from helpers.cohorts import extracted, published
 from helpers.cohorts.cohort import SOURCES, Cohort, FamilySequence
-from helpers.cohorts.registry import DataUnavailable, fetch, fingerprint, registry
+from helpers.cohorts.registry import DataUnavailable, fetch, fingerprint, public_files
 from helpers.cohorts.tables import TableError
 
+#: The environment variables that name folders of extracted cells.
+EXTRACTED_FOLDERS = {"dandi": "HELPERS_DANDI", "simulated": "HELPERS_SIMULATED"}
+
 __all__ = [
-    "SOURCES", "Cohort", "DataUnavailable", "FamilySequence", "TableError", "fetch", "fingerprint", "load", "registry",
+    "SOURCES", "Cohort", "DataUnavailable", "FamilySequence", "TableError", "fetch", "fingerprint", "load",
+    "public_files",
 ]
 
 
@@ -16,7 +23,8 @@ def load(species: str, features: str = "aligned", source: str = "published") -> 
     """The cohort of one species.
 
     Parameters: ``species``, "mouse" or "human"; ``features``, "aligned" (the 32 features defined alike in
-    both species) or the name of the species (all its features); ``source``, one of `SOURCES`.
+    both species), the name of the species (all its features) or, of extracted cells, "paper" or "official"
+    (the twelve vector families); ``source``, one of `SOURCES`.
     Raises ValueError for another word, `DataUnavailable` when the tables cannot be had.
 
     >>> load("human", "human").table.shape  # doctest: +SKIP
@@ -24,11 +32,24 @@ def load(species: str, features: str = "aligned", source: str = "published") -> 
     """
     if source not in SOURCES:
         raise ValueError(f"found the source {source!r}, expected one of {SOURCES}")
-    if source != "published":
-        raise DataUnavailable(f"the {source} cohort is not part of this release; run with cohort = 'published'")
     loaders = {"mouse": published.mouse, "human": published.human}
     if species not in loaders:
         raise ValueError(f"found the species {species!r}, expected one of {tuple(loaders)}")
-    if features not in ("aligned", species):
-        raise ValueError(f"found the feature set {features!r} for {species}, expected 'aligned' or {species!r}")
-    return loaders[species](features)
+    sets = ("aligned", species) if source == "published" else ("aligned", species, *extracted.VECTOR_SETS)
+    if features not in sets:
+        raise ValueError(f"found the feature set {features!r} for {species}, {source}; expected one of {sets}")
+    if source == "published":
+        return loaders[species](features)
+    # Recordings give the scalars of the mouse table, whatever the species.
+    return extracted.load(_folder(source), species, "mouse" if features == species else features, source)
+
+
+def _folder(source: str) -> Path:
+    """Where the extracted cells of a source lie: a folder that the environment names."""
+    variable = EXTRACTED_FOLDERS[source]
+    if not os.environ.get(variable):
+        raise DataUnavailable(
+            f"{variable} is not set, expected the folder that `python -m helpers extract` made; set it, "
+            "or run with cohort = 'published'"
+        )
+    return Path(os.environ[variable])

@@ -54,14 +54,16 @@ def human(feature_set: str = "human") -> Cohort:
     """Human cells of the four subclasses, with the features of one set ("aligned" or "human").
 
     ``cells`` adds: ``t_type``, ``original_subclass`` (before the revision), ``area``, ``lobe``, ``layer``,
-    ``condition`` (acute or culture), ``days_in_culture``, ``marker_sum`` and the specimen id. ``excluded`` keeps the others.
+    ``condition`` (acute or culture), ``days_in_culture``, ``marker_sum`` and the specimen id.
+    ``excluded`` keeps the others.
     """
     metadata = read("LeeDalley_manuscript_metadata.csv").set_index("specimen_id", drop=False)
     ephys = read("LeeDalley_ephys_fx.csv").set_index("specimen_id")
     cells = pd.DataFrame({
         "species": "human",
         "subclass": taxonomy.human_subclass(metadata["Revised_subclass_label"]),
-        "donor": "human-" + metadata["Donor"].str.upper(),  # one donor is written h19.03.002
+        # One donor is written h19.03.002.
+        "donor": "human-" + metadata["Donor"].str.upper(),
         "source": "published",
         "specimen_id": metadata["specimen_id"],
         "t_type": metadata["Transcriptomic_type "].str.strip(),
@@ -129,3 +131,25 @@ def _split(cells, table, members, classes, reason) -> Cohort:
     keep = (reason == ANALYSED).to_numpy()
     excluded = cells.loc[~keep].assign(reason=reason[~keep])
     return Cohort.build(cells[keep], table[keep], members, classes, excluded)
+
+
+def alignment_check() -> pd.DataFrame:
+    """How well aligned mouse features agree with a table that gives the same cells in the human definition.
+
+    One row per feature that both have: ``cells`` (shared and measured in both), ``rank_correlation``,
+    ``median_ratio`` of the two medians, and ``within_1_percent``.
+    """
+    ours = mouse("aligned")
+    ours = ours.table.set_axis(ours.cells["specimen_id"], axis=0)
+    theirs = read("aibs_mouse_features_E.csv").set_index("cell_name")
+    shared = ours.index.intersection(theirs.index)
+    rows = {}
+    for feature in ours.columns.intersection(theirs.columns):
+        pair = pd.DataFrame({"ours": ours.loc[shared, feature], "theirs": theirs.loc[shared, feature]}).dropna()
+        rows[feature] = {
+            "cells": len(pair),
+            "rank_correlation": pair["ours"].corr(pair["theirs"], method="spearman"),
+            "median_ratio": pair["ours"].median() / pair["theirs"].median(),
+            "within_1_percent": (abs(pair["ours"] - pair["theirs"]) <= 0.01 * abs(pair["theirs"])).mean(),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"cells": int})

@@ -42,10 +42,10 @@ class PublicFile:
 
 
 @cache
-def registry() -> dict[str, PublicFile]:
+def public_files() -> dict[str, PublicFile]:
     """Name → `PublicFile`, in the order of ``registry.toml``.
 
-    >>> registry()["LeeDalley_ephys_fx.csv"].bytes
+    >>> public_files()["LeeDalley_ephys_fx.csv"].bytes
     651645
     """
     rows = tomllib.loads(files("helpers.cohorts").joinpath("registry.toml").read_text("utf-8"))
@@ -58,7 +58,7 @@ def fingerprint() -> str:
     >>> len(fingerprint())
     12
     """
-    lines = "".join(f"{row.name} {row.sha256}\n" for row in registry().values())
+    lines = "".join(f"{row.name} {row.sha256}\n" for row in public_files().values())
     return hashlib.sha256(lines.encode()).hexdigest()[:12]
 
 
@@ -71,7 +71,7 @@ def fetch(name: str, known: dict[str, PublicFile] | None = None) -> Path:
     >>> fetch("LeeDalley_ephys_fx.csv").name  # doctest: +SKIP
     'LeeDalley_ephys_fx.csv'
     """
-    known = known or registry()
+    known = known or public_files()
     if name not in known:
         raise KeyError(f"found the file name {name!r}, expected one of {', '.join(known)}")
     row = known[name]

@@ -117,6 +117,12 @@ _HUMAN_METADATA = {
     "Revised_subclass_label": text("PVALB", "SST", "VIP", "LAMP5/PAX6/Other"),
 }
 
+_HUMAN_RECORDINGS = {
+    "specimen_id_x": pa.Column(int),
+    "nwb_id": pa.Column(float, nullable=True),
+    "Revised_subclass_label": _HUMAN_METADATA["Revised_subclass_label"],
+}
+
 _LAYER1 = {
     "cell_name": identifier(int),
     "v_baseline": number(-110, -20, (-80, -50)),
@@ -130,6 +136,7 @@ SCHEMAS = {
     "ephys_features_gouwens_w_QC.csv": _MOUSE_SECOND,
     "LeeDalley_ephys_fx.csv": _HUMAN,
     "LeeDalley_manuscript_metadata.csv": _HUMAN_METADATA,
+    "LeeDalley_manuscript_metadata_v2.csv": _HUMAN_RECORDINGS,
     "aibs_mouse_features_E.csv": _LAYER1,
 }
 

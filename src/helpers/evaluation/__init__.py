@@ -1,5 +1,6 @@
 """Evaluation: protocols (who is tested), predictions (what models say), metrics (how right they are)."""
 
+from helpers.evaluation.importance import family_importance
 from helpers.evaluation.metrics import (
     Estimate,
     confusion,
@@ -14,5 +15,5 @@ from helpers.evaluation.protocols import CrossValidation, Fold, HoldOut
 
 __all__ = [
     "CrossValidation", "Estimate", "Fold", "HoldOut", "Model", "as_table", "confusion", "corrected_mean", "evaluate",
-    "fold_scores", "paired_difference", "per_class", "summary",
+    "family_importance", "fold_scores", "paired_difference", "per_class", "summary",
 ]

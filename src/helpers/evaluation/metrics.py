@@ -85,7 +85,8 @@ def paired_difference(predictions: pd.DataFrame, model: str, reference: str, pro
     scores = fold_scores(predictions)[score]
     a, b = scores.loc[model], scores.loc[reference]
     if not a.index.sort_values().equals(b.index.sort_values()):
-        raise ValueError(f"found different folds for {model!r} and {reference!r}, expected the same; evaluate them together")
+        raise ValueError(
+            f"found different folds for {model!r} and {reference!r}, expected the same; evaluate them together")
     return corrected_mean((a - b).to_numpy(), protocol.test_to_train)
 
 

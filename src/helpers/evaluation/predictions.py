@@ -12,7 +12,7 @@ from typing import Protocol
 import joblib
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from helpers.cohorts import Cohort
 from helpers.evaluation.protocols import Fold

@@ -43,6 +43,17 @@ class Winsoriser(TransformerMixin, BaseEstimator):
         return np.clip(np.asarray(X, float), self.low_, self.high_)
 
 
+class Measured(TransformerMixin, BaseEstimator):
+    """Leave out the features that no training cell has: nothing can be learnt from them, or binned."""
+
+    def fit(self, X, y=None):
+        self.kept_ = np.flatnonzero(~np.isnan(X).all(axis=0))
+        return self
+
+    def transform(self, X):
+        return np.asarray(X, float)[:, self.kept_]
+
+
 class TableModel:
     """A scikit-learn classifier on the feature table of a cohort; see `helpers.evaluation.Model`."""
 
@@ -68,9 +79,10 @@ def random_forest(seed: int, n_trees: int = 300) -> TableModel:
 
 def boosting(seed: int) -> TableModel:
     """Class-balanced histogram gradient boosting; it reads missing values as they are."""
-    return TableModel(HistGradientBoostingClassifier(
+    booster = HistGradientBoostingClassifier(
         learning_rate=0.06, max_iter=150, max_leaf_nodes=12, min_samples_leaf=10, l2_regularization=1.0,
-        class_weight="balanced", random_state=seed))
+        class_weight="balanced", random_state=seed)
+    return TableModel(make_pipeline(Measured(), booster))
 
 
 def logistic_regression(seed: int) -> TableModel:

@@ -352,18 +352,16 @@ def write(path: str | os.PathLike, sweeps: Sequence[RawSweep], *, rate: float = 
             "sweep_number": np.uint32(number), "electrode": electrode, "rate": float(rate), "gain": 1.0,
             "starting_time": 12.0 * number, "stimulus_description": sweep.code,
         }
-        current = packed(sweep.i_pa), {"unit": "amperes", "conversion": 1e-12}
-        voltage = packed(sweep.v_mv), {"unit": "volts", "conversion": 1e-3}
-        names = f"data_{number:05d}_DA0", f"data_{number:05d}_AD0"
+        current = {"data": packed(sweep.i_pa), "unit": "amperes", "conversion": 1e-12}
+        voltage = {"data": packed(sweep.v_mv), "unit": "volts", "conversion": 1e-3}
+        command, answer = ({"name": f"data_{number:05d}_{end}", **common} for end in ("DA0", "AD0"))
         if sweep.clamp_mode == CURRENT_CLAMP:
-            stimulus = icephys.CurrentClampStimulusSeries(names[0], current[0], **current[1], **common)
+            stimulus = icephys.CurrentClampStimulusSeries(**command, **current)
             response = icephys.CurrentClampSeries(
-                names[1], voltage[0], **voltage[1], **common,
-                bias_current=0.0, bridge_balance=1e7, capacitance_compensation=0.0,
-            )
+                **answer, **voltage, bias_current=0.0, bridge_balance=1e7, capacitance_compensation=0.0)
         else:
-            stimulus = icephys.VoltageClampStimulusSeries(names[0], voltage[0], **voltage[1], **common)
-            response = icephys.VoltageClampSeries(names[1], current[0], **current[1], **common)
+            stimulus = icephys.VoltageClampStimulusSeries(**command, **voltage)
+            response = icephys.VoltageClampSeries(**answer, **current)
         nwb.add_stimulus(stimulus, use_sweep_table=True)
         nwb.add_acquisition(response, use_sweep_table=True)
 

@@ -1,0 +1,46 @@
+"""``python -m helpers COMMAND``: each command lives in its own room, imported only when it is asked for.
+
+A room offers ``add_arguments(parser)`` and ``main(args) -> int``; the parser's ``prog`` ends in the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+COMMANDS = {
+    "simulate": ("helpers.recordings.cli", "write recordings of simulated neurons"),
+    "extract": ("helpers.recordings.cli", "recordings in, feature families and a verdict per cell out"),
+    "data": ("helpers.cohorts.cli", "fetch and check the public tables"),
+    "notebooks": ("helpers.book.cli", "write notebooks/*.ipynb from their MyST sources"),
+    "needs": ("helpers.book.cli", "tell make which notebook needs which"),
+    "run": ("helpers.book.cli", "execute one notebook"),
+    "render": ("helpers.book.cli", "stage, render and check the pages"),
+    "summary": ("helpers.book.cli", "where the book is, and what each notebook took"),
+    "check-html": ("helpers.book.cli", "check a rendered book"),
+    "check-prose": ("helpers.book.cli", "find result numbers typed into the prose"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit status. An unknown command exits with 2."""
+    words = sys.argv[1:] if argv is None else argv
+    listing = "\n".join(f"  {name:<12} {what}" for name, (_, what) in COMMANDS.items())
+    top = argparse.ArgumentParser(
+        prog="python -m helpers",
+        epilog=f"commands:\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        "command", choices=COMMANDS, metavar="COMMAND", help="one of those below; each takes --help"
+    )
+    command = top.parse_args(words[:1]).command
+    room = importlib.import_module(COMMANDS[command][0])
+    parser = argparse.ArgumentParser(prog=f"{top.prog} {command}", description=COMMANDS[command][1])
+    room.add_arguments(parser)
+    return room.main(parser.parse_args(words[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

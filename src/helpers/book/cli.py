@@ -1,0 +1,108 @@
+"""The book's subcommands of ``python -m helpers``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from helpers.book.project import BookError, Project, write_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    command = parser.prog.split()[-1]
+    if command == "run":
+        parser.add_argument("source", type=Path, help="notebooks/NN_name.md")
+    elif command == "check-html":
+        parser.add_argument("folder", type=Path, help="folder with the rendered book")
+    elif command == "check-prose":
+        parser.add_argument("pages", type=Path, nargs="*", help="pages; all of the book's when left out")
+    elif command == "notebooks":
+        parser.add_argument("--check", action="store_true", help="write nothing; fail when a pair differs")
+    parser.add_argument("--root", type=Path, default=Path("."), help="folder that holds _toc.yml")
+    parser.set_defaults(command=command)
+
+
+def main(args: argparse.Namespace) -> int:
+    try:
+        return COMMANDS[args.command](Project(args.root), args)
+    except BookError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{args.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+# Each command imports what it needs when it is called: `needs` and `summary` run on every `make book`.
+def _run(project: Project, args: argparse.Namespace) -> int:
+    from helpers.book.run import execute
+
+    execute(project, args.source)
+    return 0
+
+
+def _render(project: Project, args: argparse.Namespace) -> int:
+    from helpers.book.render import render
+
+    render(project)
+    return 0
+
+
+def _summary(project: Project, args: argparse.Namespace) -> int:
+    from helpers.book.provenance import run_records, run_table
+
+    names = [page.removeprefix("notebooks/") for page in project.pages() if page.startswith("notebooks/")]
+    print(run_table(run_records(project, names)))
+    print(f"Read the book: {(project.html / 'index.html').resolve()}")
+    return 0
+
+
+def _needs(project: Project, args: argparse.Namespace) -> int:
+    from helpers.book.notebook import make_rules
+
+    write_text(project.build / "needs.mk", make_rules(project))
+    return 0
+
+
+def _notebooks(project: Project, args: argparse.Namespace) -> int:
+    from helpers.book.notebook import stale_pairs, write_pairs
+
+    stale = stale_pairs(project) if args.check else write_pairs(project)
+    for source in stale:
+        pair = source.with_suffix(".ipynb")
+        print(f"{pair} differs from {source.name}; run `make notebooks`." if args.check else f"wrote {pair}")
+    return int(bool(stale) and args.check)
+
+
+def _check_html(project: Project, args: argparse.Namespace) -> int:
+    from helpers.book.gate import check, weights
+
+    findings = check(args.folder, project.root / "_toc.yml")
+    for finding in findings:
+        print(finding)
+    for page, kilobytes in weights(args.folder, project.root / "_toc.yml").items():
+        print(f"{page}: {kilobytes:,.0f} kB with what it loads")
+    print(f"{len(findings)} findings")
+    return int(bool(findings))
+
+
+def _check_prose(project: Project, args: argparse.Namespace) -> int:
+    from helpers.book.prose import check_pages, default_pages
+
+    findings = check_pages(args.pages or default_pages(project))
+    for finding in findings:
+        print(finding)
+    print(f"{len(findings)} findings")
+    return int(bool(findings))
+
+
+COMMANDS = {
+    "run": _run,
+    "render": _render,
+    "summary": _summary,
+    "needs": _needs,
+    "notebooks": _notebooks,
+    "check-html": _check_html,
+    "check-prose": _check_prose,
+}

@@ -1,0 +1,110 @@
+"""Cells extracted from recordings, real or simulated, as cohorts of the same type as the published ones.
+
+``python -m helpers extract`` leaves a folder with ``cells.parquet`` (identity, verdict and scalar features, one
+row a cell) and ``families_paper.npz`` / ``families_official.npz`` (the twelve vector families). Here they meet
+their labels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers import families, taxonomy
+from helpers.cohorts.cohort import Cohort
+from helpers.cohorts.published import mouse_features
+from helpers.cohorts.registry import DataUnavailable
+from helpers.cohorts.tables import read
+
+#: The two definitions of the vector families; see `helpers.recordings.extraction`.
+VECTOR_SETS = ("paper", "official")
+_IDENTITY = ("cell_id", "passed", "explanation", "species", "subject_id")
+_CLASSES = {"mouse": taxonomy.MOUSE_SUBCLASSES, "human": taxonomy.HUMAN_SUBCLASSES}
+
+
+def load(folder: Path, species: str, feature_set: str, source: str) -> Cohort:
+    """The cells of one species in a folder made by ``extract``.
+
+    ``feature_set``: "aligned" or "mouse" (scalars, those of the set that the recordings give), "paper" or
+    "official" (vector families). Labels of simulated cells come from ``cells.csv``, which ``simulate`` wrote
+    beside the recordings and ``extract`` carried along; those of real cells from the published metadata.
+    Cells that quality control refused, or that have no label of the task, are in ``excluded`` with their reason.
+    Raises DataUnavailable when the folder is not such a folder, or holds no such cell.
+    """
+    path = Path(folder) / "cells.parquet"
+    if not path.is_file():
+        raise DataUnavailable(
+            f"found no {path}, expected a folder made by `python -m helpers extract`; run it, or name its folder")
+    every = pd.read_parquet(path)
+    absent = [column for column in _IDENTITY if column not in every]
+    if absent:
+        raise DataUnavailable(f"{path} has no column {absent[0]!r}; make it anew with `python -m helpers extract`")
+    found = every[every["species"].map(_species) == species].set_index("cell_id")
+    if found.empty:
+        raise DataUnavailable(f"found no {species} cell among the {len(every):,} of {path}; name another folder")
+    labels = _simulated_labels(Path(folder)) if source == "simulated" else _published_labels(species, found)
+    cells = pd.DataFrame({
+        "species": species, "subclass": labels.reindex(found.index), "donor": f"{species}-" + found["subject_id"],
+        "source": source,
+    })
+    reason = _reason(found, cells["subclass"], _CLASSES[species])
+    keep = (reason == "").to_numpy()
+    table, members = _features(Path(folder), found, feature_set)
+    return Cohort.build(cells[keep], table[keep], members, _CLASSES[species], cells[~keep].assign(reason=reason[~keep]))
+
+
+def _simulated_labels(folder: Path) -> pd.Series:
+    path = folder / "labels.csv"
+    if not path.is_file():
+        raise DataUnavailable(
+            f"found no {path}, expected what the simulated cells are; extract a folder that `simulate` made")
+    return pd.read_csv(path, index_col="cell_id")["subclass"]
+
+
+def _published_labels(species: str, found: pd.DataFrame) -> pd.Series:
+    """Subclass by recording session: the number after ``ses-`` in a file's name."""
+    session = pd.Series(found.index.str.extract(r"ses-(\d+)", expand=False), index=found.index).astype(float)
+    if species == "mouse":
+        metadata = read("20200711_patchseq_metadata_mouse.csv").set_index("ephys_session_id")
+        return session.map(taxonomy.mouse_subclass(metadata["T-type Label"]))
+    metadata = read("LeeDalley_manuscript_metadata_v2.csv").dropna(subset="nwb_id").drop_duplicates("nwb_id")
+    return session.map(taxonomy.human_subclass(metadata.set_index("nwb_id")["Revised_subclass_label"]))
+
+
+def _species(name: str) -> str:
+    return {"Mus musculus": "mouse", "Homo sapiens": "human"}.get(name, name)
+
+
+def _reason(found: pd.DataFrame, subclass: pd.Series, classes: tuple[str, ...]) -> pd.Series:
+    """The first reason for which each cell leaves, or an empty string."""
+    other = "subclass " + subclass.astype(object) + " is not one of the task's"
+    reason = other.where(~subclass.isin(classes), "").mask(subclass.isna(), "no transcriptomic label")
+    refused = found["explanation"].astype(object).str.split(" | ", regex=False).str[0]
+    return reason.where(found["passed"].astype(bool), refused)
+
+
+def _features(folder: Path, found: pd.DataFrame, feature_set: str) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """Feature table of all found cells, and its families."""
+    if feature_set in VECTOR_SETS:
+        return _vectors(folder / f"families_{feature_set}.npz", found.index)
+    expressions = families.features()["mouse_expression"]
+    members = {}
+    for family, names in families.families(feature_set).items():
+        given = [name for name in names if "second_" not in expressions[name]]
+        if given:
+            members[family] = given
+    names = [name for family in members.values() for name in family]
+    return mouse_features(found.astype(dict.fromkeys(found.select_dtypes("number"), float)), names), members
+
+
+def _vectors(path: Path, cells: pd.Index) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    blocks, members = [], {}
+    with np.load(path, allow_pickle=False) as arrays:
+        rows = pd.Index(arrays["cell_id"]).get_indexer(cells)
+        for family in families.VECTOR_FAMILIES:
+            values = arrays[family][rows]
+            members[family] = [f"{family}[{i}]" for i in range(values.shape[1])]
+            blocks.append(pd.DataFrame(values, index=cells, columns=members[family]))
+    return pd.concat(blocks, axis=1), members

@@ -1,0 +1,96 @@
+"""One look for every figure: palette, font sizes, and helpers that two notebooks share.
+
+Colours are those of Okabe & Ito, which remain distinct under colour blindness; each subclass and species has
+its own in the whole book. Figures keep a white ground, so that they read alike on light and dark pages.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from helpers import families
+
+SUBCLASS_COLOURS = MappingProxyType({
+    "Lamp5": "#CC79A7", "Pvalb": "#0072B2", "Sncg": "#E69F00", "Sst": "#D55E00", "Vip": "#009E73",
+})
+SPECIES_COLOURS = MappingProxyType({"mouse": "#4D4D4D", "human": "#56B4E9"})
+#: Marker of each subclass, so that no figure depends on colour alone.
+SUBCLASS_MARKERS = MappingProxyType({"Lamp5": "s", "Pvalb": "o", "Sncg": "D", "Sst": "^", "Vip": "v"})
+
+_WORDS = {"tau": "membrane time constant", "width_rheo": "spike width"}
+_UNIT_TEXT = {"MOhm": "MΩ", "GOhm": "GΩ", "mV*s": "mV·s"}
+
+
+def use_style() -> None:
+    """Set the book's matplotlib style; called once at the top of a notebook."""
+    sns.set_theme(context="notebook", style="ticks", font_scale=0.9, rc={
+        "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white",
+        "figure.dpi": 110, "savefig.bbox": "tight", "axes.spines.top": False, "axes.spines.right": False,
+        "axes.titlesize": "medium", "axes.titleweight": "bold", "legend.frameon": False, "lines.linewidth": 1.4,
+    })
+
+
+def label(feature: str) -> str:
+    """Axis label of a feature, with its unit.
+
+    >>> label("input_resistance")
+    'input resistance (MΩ)'
+    """
+    unit = families.unit(feature)
+    words = _WORDS.get(feature) or feature.replace("_", " ").replace(" rheo", " at rheobase")
+    words = words.replace("deltav", "ΔV").replace(" isi", " ISI")
+    return words if unit == "1" else f"{words} ({_UNIT_TEXT.get(unit, unit)})"
+
+
+def readable(values: pd.Series, feature: str) -> tuple[pd.Series, str]:
+    """Values and axis label of a feature as a reader wants them: times in milliseconds, not seconds.
+
+    >>> readable(pd.Series([0.02]), "tau")[1]
+    'membrane time constant (ms)'
+    """
+    if families.unit(feature) != "s":
+        return values, label(feature)
+    return 1000 * values, label(feature).replace("(s)", "(ms)")
+
+
+def confusion_map(matrix: pd.DataFrame, ax, title: str) -> None:
+    """Confusion matrix (`helpers.evaluation.confusion`) as a labelled heat map, shares of the true class."""
+    sns.heatmap(matrix, ax=ax, annot=True, fmt=".2f", cmap="Blues", vmin=0, vmax=1, square=True, cbar=False,
+                linewidths=0.5, linecolor="white")
+    ax.set(title=title, xlabel="predicted subclass", ylabel="true subclass")
+    ax.tick_params(axis="y", rotation=0)
+
+
+def intervals(summary: pd.DataFrame, score: str, ax, reference: float | None = None, colour: str = "#0072B2") -> None:
+    """Mean and interval of one score per model (`helpers.evaluation.summary`), one row a model.
+
+    ``reference`` draws the paper's value as a dashed line.
+    """
+    rows = np.arange(len(summary))[::-1]
+    error = np.abs(summary[[f"{score}_low", f"{score}_high"]].sub(summary[score], axis=0)).T.to_numpy()
+    ax.errorbar(summary[score], rows, xerr=error, fmt="o", color=colour, capsize=3)
+    ax.set(yticks=rows, yticklabels=summary.index, ylim=(-0.6, len(summary) - 0.4), xlabel=score.replace("_f1", "-F1"))
+    if reference is not None:
+        ax.axvline(reference, color="#4D4D4D", linestyle="--", linewidth=1)
+        ax.text(reference, -0.55, " paper", color="#4D4D4D", fontsize="small", va="bottom", ha="left")
+
+
+def scatter_by_subclass(xy: np.ndarray, subclass, ax, size: float = 8) -> None:
+    """Points (N, 2) coloured and marked by subclass, rarest drawn last so that they stay visible."""
+    subclass = np.asarray(subclass)
+    for name in pd.Series(subclass).value_counts().index:
+        rows = subclass == name
+        ax.scatter(*xy[rows].T, s=size, c=SUBCLASS_COLOURS[name], marker=SUBCLASS_MARKERS[name], alpha=0.6,
+                   linewidths=0, label=name)
+
+
+def show(figure=None) -> None:
+    """Draw the current figure in the page and close it, so that memory does not grow with the chapter."""
+    plt.tight_layout()
+    plt.show()
+    plt.close(figure or plt.gcf())

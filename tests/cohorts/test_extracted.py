@@ -1,0 +1,108 @@
+"""From simulated recordings to a cohort: the whole road, with real files, and what is refused on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import families, taxonomy
+from helpers.cohorts import DataUnavailable, load
+from helpers.cohorts.extracted import load as load_folder
+from helpers.recordings import cli
+
+SCALARS = sorted({
+    word for expression in families.features()["mouse_expression"].dropna() if "second_" not in expression
+    for word in pd.Series(expression).str.findall(r"[a-z_]+[a-z]").item()
+})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """What ``extract`` leaves, for four cells: two good, one refused, one of another class."""
+    cells = pd.DataFrame({
+        "cell_id": [f"sub-{i // 2}_ses-{i}_icephys" for i in range(4)], "passed": [True, True, False, True],
+        "explanation": ["", "", "found no spikes | found noise", ""], "species": "mouse", "subject_id": ["0", "0", "1", "1"],
+    }).assign(**{name: np.arange(4.0) + 1 for name in SCALARS})
+    cells.to_parquet(tmp_path / "cells.parquet")
+    pd.DataFrame({"cell_id": cells["cell_id"], "subclass": ["Sst", "Vip", "Sst", "Meis2"]}).to_csv(
+        tmp_path / "labels.csv", index=False)
+    vectors = {family: np.full((4, 3), k, np.float32) for k, family in enumerate(families.VECTOR_FAMILIES)}
+    np.savez(tmp_path / "families_paper.npz", cell_id=cells["cell_id"].to_numpy(str), **vectors)
+    return tmp_path
+
+
+def test_good_cells_stay_and_the_others_have_a_reason(folder):
+    cohort = load_folder(folder, "mouse", "aligned", "simulated")
+    assert cohort.cells["subclass"].tolist() == ["Sst", "Vip"] and cohort.source == "simulated"
+    assert cohort.excluded["reason"].tolist() == ["found no spikes", "subclass Meis2 is not one of the task's"]
+    assert cohort.donors.tolist() == ["mouse-0", "mouse-0"]
+
+
+def test_scalars_are_converted_as_those_of_the_published_table(folder):
+    table = load_folder(folder, "mouse", "aligned", "simulated").table
+    assert table["tau"].tolist() == [0.001, 0.002]
+    assert "width_rheo" not in table  # the second published extraction alone has it
+
+
+def test_vector_families_become_the_same_type(folder):
+    sequence = load_folder(folder, "mouse", "paper", "simulated").sequence()
+    assert sequence.families == tuple(families.VECTOR_FAMILIES) and sequence.values.shape == (2, 12, 3)
+    assert sequence.values[0, :, 0].tolist() == list(range(12))
+
+
+@pytest.mark.parametrize(("lost", "message"), [
+    ("cells.parquet", "expected a folder made by `python -m helpers extract`"),
+    ("labels.csv", "extract a folder that `simulate` made"),
+])
+def test_an_incomplete_folder_is_refused_in_a_sentence(folder, lost, message):
+    (folder / lost).unlink()
+    with pytest.raises(DataUnavailable, match=message):
+        load_folder(folder, "mouse", "aligned", "simulated")
+
+
+def test_a_folder_of_the_other_species_is_refused(folder):
+    with pytest.raises(DataUnavailable, match="found no human cell among the 4"):
+        load_folder(folder, "human", "aligned", "simulated")
+
+
+def test_real_recordings_meet_the_published_labels(folder):
+    """Sessions of the public metadata: the label is the T-type's first word."""
+    sessions = {1003020741: None, 1003305489: None}
+    cells = pd.read_parquet(folder / "cells.parquet").head(2)
+    cells["cell_id"] = [f"sub-1_ses-{session}_icephys" for session in sessions]
+    cells.to_parquet(folder / "cells.parquet")
+    cohort = load_folder(folder, "mouse", "aligned", "dandi")
+    every = pd.concat([cohort.cells, cohort.excluded])
+    published = load("mouse")
+    known = pd.concat([published.cells, published.excluded])["subclass"]
+    for session in sessions:
+        ours = every.loc[f"sub-1_ses-{session}_icephys", "subclass"]
+        theirs = known[f"mouse-{session}"]
+        assert ours == theirs or (pd.isna(ours) and pd.isna(theirs))
+
+
+def test_without_a_named_folder_the_sentence_says_which_variable(monkeypatch):
+    monkeypatch.delenv("HELPERS_SIMULATED", raising=False)
+    with pytest.raises(DataUnavailable, match="HELPERS_SIMULATED is not set"):
+        load("mouse", source="simulated")
+
+
+@pytest.mark.slow
+def test_simulate_extract_and_load(tmp_path, monkeypatch, capsys):
+    """The commands of the README, then the cohort that a chapter would read."""
+    import argparse
+
+    def command(name, *words):
+        parser = argparse.ArgumentParser(prog=f"helpers {name}")
+        cli.add_arguments(parser)
+        assert cli.main(parser.parse_args([*words])) == 0
+
+    command("simulate", "--cells", "4", "--out", str(tmp_path / "nwb"), "--bad-share", "0.25")
+    command("extract", str(tmp_path / "nwb"), "--out", str(tmp_path / "out"), "--workers", "0")
+    monkeypatch.setenv("HELPERS_SIMULATED", str(tmp_path / "out"))
+    cohort = load("mouse", "paper", source="simulated")
+    assert len(cohort) + len(cohort.excluded) == 4 and len(cohort) >= 2
+    assert sum(map(len, cohort.families.values())) == 2005
+    assert np.isfinite(cohort.x).all()
+    assert set(cohort.classes) == set(taxonomy.MOUSE_SUBCLASSES)

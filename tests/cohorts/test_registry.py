@@ -1,0 +1,130 @@
+"""Files are whole or not used: from the data folder, the cache, and a real server with every failure."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from helpers.cohorts import registry
+from helpers.cohorts.registry import DataUnavailable, PublicFile, fetch
+
+CONTENT = b"cell,tau\n1,0.02\n" * 500
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """/whole sends the file, /cut breaks off half way, /other sends something else, all else is 404."""
+
+    hits: list[str] = []
+
+    def do_GET(self):
+        self.hits.append(self.path)
+        body = {"/whole": CONTENT, "/cut": CONTENT, "/other": b"<html>moved</html>"}.get(self.path)
+        if body is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if self.path == "/cut" else body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
+        threading.Thread(target=http_server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http_server.server_port}"
+        http_server.shutdown()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache, and no data folder."""
+    monkeypatch.delenv(registry.DATA_FOLDER, raising=False)
+    monkeypatch.setenv(registry.CACHE_FOLDER, str(tmp_path / "cache"))
+    Handler.hits.clear()
+    return tmp_path / "cache"
+
+
+def known(url: str) -> dict[str, PublicFile]:
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    return {"cells.csv": PublicFile("cells.csv", url, sha256, len(CONTENT), "cells", "CC0")}
+
+
+def test_a_whole_download_is_kept_and_not_fetched_twice(server, cache):
+    first = fetch("cells.csv", known(f"{server}/whole"))
+    second = fetch("cells.csv", known(f"{server}/whole"))
+    assert first == second == cache / "cells.csv"
+    assert first.read_bytes() == CONTENT
+    assert Handler.hits == ["/whole"]
+
+
+@pytest.mark.parametrize(("path", "reason"), [
+    ("/cut", "the connection broke off before the file was whole"),
+    ("/other", "what arrived is not the registered file"),
+    ("/absent", "the server answered 404"),
+])
+def test_a_failed_download_is_one_sentence_and_leaves_nothing(server, cache, path, reason):
+    with pytest.raises(DataUnavailable, match=reason) as error:
+        fetch("cells.csv", known(server + path))
+    assert "\n" not in str(error.value)
+    assert "set HELPERS_DATA to a folder that holds the file" in str(error.value)
+    assert not list(cache.rglob("*.csv")) and not [f for f in cache.rglob("*") if f.is_file()]
+
+
+def test_a_server_that_is_not_there(cache):
+    with pytest.raises(DataUnavailable, match="the server cannot be reached"):
+        fetch("cells.csv", known("http://127.0.0.1:9/cells.csv"))
+
+
+def test_the_data_folder_comes_first(server, cache, tmp_path, monkeypatch):
+    (tmp_path / "cells.csv").write_bytes(CONTENT)
+    monkeypatch.setenv(registry.DATA_FOLDER, str(tmp_path))
+    assert fetch("cells.csv", known(f"{server}/whole")) == tmp_path / "cells.csv"
+    assert Handler.hits == []
+
+
+def test_a_damaged_file_in_the_data_folder_is_not_used(cache, tmp_path, monkeypatch):
+    (tmp_path / "cells.csv").write_bytes(CONTENT[:-1])
+    monkeypatch.setenv(registry.DATA_FOLDER, str(tmp_path))
+    with pytest.raises(DataUnavailable, match=r"cells.csv has 7,999 bytes .* expected 8,000 bytes .* delete it"):
+        fetch("cells.csv", known("http://127.0.0.1:9/cells.csv"))
+
+
+def test_a_damaged_cache_is_fetched_again(server, cache):
+    cache.mkdir()
+    (cache / "cells.csv").write_bytes(b"half")
+    assert fetch("cells.csv", known(f"{server}/whole")).read_bytes() == CONTENT
+
+
+def test_a_data_folder_that_does_not_exist(cache, monkeypatch):
+    monkeypatch.setenv(registry.DATA_FOLDER, "/no/such/folder")
+    with pytest.raises(DataUnavailable, match="HELPERS_DATA names /no/such/folder, which is not a folder"):
+        fetch("cells.csv", known("http://127.0.0.1:9/cells.csv"))
+
+
+def test_an_unknown_name_lists_the_known_ones(cache):
+    with pytest.raises(KeyError, match="expected one of cells.csv"):
+        fetch("mice.csv", known("http://127.0.0.1:9/"))
+
+
+def test_every_registered_file_is_pinned():
+    for row in registry.public_files().values():
+        assert len(row.sha256) == 64 and row.bytes > 0 and row.holds and row.licence
+        commit = row.url.removeprefix("https://raw.githubusercontent.com/").split("/")[2]
+        assert len(commit) == 40, f"{row.name} is not pinned to a commit"
+
+
+def test_the_command_exits_with_3_and_one_sentence_without_data(tmp_path, monkeypatch):
+    monkeypatch.setenv(registry.DATA_FOLDER, str(tmp_path / "nowhere"))
+    run = subprocess.run([sys.executable, "-m", "helpers", "data"], capture_output=True, text=True, check=False)
+    assert run.returncode == 3
+    assert run.stderr.count("\n") == 1 and run.stderr.startswith("No data: HELPERS_DATA names")
+    assert "Traceback" not in run.stderr

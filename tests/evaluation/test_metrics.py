@@ -1,0 +1,82 @@
+"""Scores with known answers, and intervals that hold what they promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from helpers.evaluation import confusion, corrected_mean, fold_scores, paired_difference, per_class, summary
+from helpers.evaluation.protocols import CrossValidation
+
+PROTOCOL = CrossValidation(2, 1)
+
+
+def table(model: str, predicted: list[str], folds: list[int]) -> pd.DataFrame:
+    true = ["Sst", "Sst", "Vip", "Vip"] * (len(predicted) // 4)
+    return pd.DataFrame({"model": model, "repeat": 0, "fold": folds, "cell": range(len(predicted)),
+                         "true": true, "predicted": predicted})
+
+
+def test_scores_of_one_fold_by_hand():
+    scores = fold_scores(table("m", ["Sst", "Sst", "Vip", "Sst"], [0] * 4)).loc[("m", 0, 0)]
+    # Sst: precision 2/3, recall 1, F1 0.8. Vip: precision 1, recall 1/2, F1 2/3.
+    assert scores["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    assert scores["accuracy"] == 0.75 and scores["balanced_accuracy"] == 0.75
+
+
+def test_macro_f1_counts_a_class_that_a_fold_never_predicts():
+    scores = fold_scores(table("m", ["Sst"] * 4, [0] * 4)).loc[("m", 0, 0)]
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_confusion_rows_sum_to_one():
+    matrix = confusion(table("m", ["Sst", "Vip", "Vip", "Vip"], [0] * 4), "m", ["Sst", "Vip"])
+    assert matrix.to_numpy().tolist() == [[0.5, 0.5], [0.0, 1.0]]
+
+
+def test_per_class_counts_the_first_repeat_only():
+    twice = pd.concat([table("m", ["Sst"] * 4, [0] * 4), table("m", ["Vip"] * 4, [0] * 4).assign(repeat=1)])
+    assert per_class(twice, ["Sst", "Vip"]).loc[("m", "Sst")].to_dict() == {
+        "precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "cells": 2}
+
+
+def test_the_corrected_interval_by_hand():
+    values, ratio = np.array([0.1, 0.2, 0.3, 0.4]), 0.25
+    error = np.sqrt(values.var(ddof=1) * (1 / 4 + ratio))
+    estimate = corrected_mean(values, ratio)
+    assert estimate.mean == pytest.approx(0.25)
+    assert estimate.high - estimate.mean == pytest.approx(stats.t.ppf(0.975, 3) * error)
+    assert estimate.p == pytest.approx(2 * stats.t.sf(0.25 / error, 3))
+
+
+def test_without_correlation_the_correction_is_the_plain_t_test():
+    values = np.random.default_rng(0).normal(0.1, 1, 30)
+    assert corrected_mean(values, 0.0).p == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+
+
+def test_equal_values_have_no_width_and_one_value_has_no_interval():
+    assert corrected_mean([0.2, 0.2], 0.25)[:3] == (0.2, 0.2, 0.2)
+    assert np.isnan(corrected_mean([0.2], 0.25).low)
+
+
+def test_a_paired_difference_is_that_of_the_folds():
+    both = pd.concat([table("a", ["Sst", "Sst", "Vip", "Vip"] * 2, [0] * 4 + [1] * 4),
+                      table("b", ["Sst", "Vip", "Vip", "Vip"] * 2, [0] * 4 + [1] * 4)])
+    scores = fold_scores(both)["macro_f1"]
+    gain = paired_difference(both, "a", "b", PROTOCOL)
+    assert gain.mean == pytest.approx((scores.loc["a"] - scores.loc["b"]).mean())
+    assert paired_difference(both, "a", "a", PROTOCOL)[:3] == (0, 0, 0)
+
+
+def test_models_on_other_folds_are_not_compared():
+    both = pd.concat([table("a", ["Sst"] * 4, [0] * 4), table("b", ["Sst"] * 4, [1] * 4)])
+    with pytest.raises(ValueError, match="found different folds for 'a' and 'b'"):
+        paired_difference(both, "a", "b", PROTOCOL)
+
+
+def test_a_summary_has_one_row_a_model_and_its_mean_lies_in_the_interval():
+    both = table("a", ["Sst", "Sst", "Vip", "Vip", "Sst", "Vip", "Vip", "Vip"], [0] * 4 + [1] * 4)
+    row = summary(both, PROTOCOL).loc["a"]
+    assert row["folds"] == 2 and row["macro_f1_low"] < row["macro_f1"] < row["macro_f1_high"]

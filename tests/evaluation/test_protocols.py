@@ -1,0 +1,53 @@
+"""Protocols: every cell tested once, donors kept apart when asked, the same folds for the same protocol."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from helpers.evaluation import CrossValidation, HoldOut
+from tests.models.conftest import make_cohort
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_every_cell_is_tested_once_per_repeat(grouped):
+    cohort = make_cohort()
+    protocol = CrossValidation(5, 2, grouped=grouped)
+    for repeat in range(2):
+        tested = np.concatenate([f.test for f in protocol.folds(cohort) if f.repeat == repeat])
+        assert sorted(tested) == list(range(len(cohort)))
+
+
+@pytest.mark.parametrize(
+    "protocol", [CrossValidation(5, 2), CrossValidation(5, 2, grouped=True), HoldOut(0.2, 3)], ids=str)
+def test_training_and_test_cells_never_meet_and_folds_repeat(protocol):
+    cohort = make_cohort()
+    first, second = list(protocol.folds(cohort)), list(protocol.folds(cohort))
+    for a, b in zip(first, second, strict=True):
+        assert not set(a.train) & set(a.test)
+        np.testing.assert_array_equal(a.test, b.test)
+
+
+def test_grouped_folds_keep_donors_apart_and_plain_ones_do_not():
+    cohort = make_cohort()
+    shared = {
+        grouped: sum(len(set(cohort.donors[f.train]) & set(cohort.donors[f.test]))
+                     for f in CrossValidation(5, 1, grouped=grouped).folds(cohort))
+        for grouped in (True, False)
+    }
+    assert shared[True] == 0 and shared[False] > 0
+
+
+def test_every_test_fold_holds_every_class():
+    cohort = make_cohort()
+    for fold in CrossValidation(5, 3).folds(cohort):
+        assert set(cohort.y[fold.test]) == set(range(4))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "ratio"), [(CrossValidation(5, 2), 0.25), (CrossValidation(10, 1), 1 / 9), (HoldOut(0.2, 3), 0.25)])
+def test_test_cells_per_training_cell(protocol, ratio):
+    cohort = make_cohort(n=400)
+    assert protocol.test_to_train == pytest.approx(ratio)
+    fold = next(iter(protocol.folds(cohort)))
+    assert len(fold.test) / len(fold.train) == pytest.approx(ratio, abs=0.02)

@@ -1,0 +1,43 @@
+"""Labels of both species under one spelling; families and units."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from helpers import families, figures, taxonomy
+
+
+@pytest.mark.parametrize(("label", "subclass"), [
+    ("Sst Calb2 Pdlim5", "Sst"), ("Vip Gpc3 Slc18a3", "Vip"), ("L2/3 IT VISp Rrad", "L2/3"), ("Sncg Gpr50", "Sncg")])
+def test_a_mouse_subclass_is_the_first_word(label, subclass):
+    assert taxonomy.mouse_subclass(pd.Series([label])).item() == subclass
+
+
+def test_an_unknown_human_label_is_refused():
+    with pytest.raises(ValueError, match="found the human subclass label 'SNCG'"):
+        taxonomy.human_subclass(pd.Series(["SST", "SNCG"]))
+
+
+def test_every_feature_has_a_unit_and_every_family_a_title():
+    for name in families.FEATURE_SETS:
+        for family, members in families.families(name).items():
+            assert family in families.FAMILY_TITLES
+            for feature in members:
+                assert families.unit(feature) and figures.label(feature)
+
+
+def test_the_twelve_vector_families_have_2005_values():
+    assert len(families.VECTOR_FAMILIES) == 12
+    assert sum(width for _, width in families.VECTOR_FAMILIES.values()) == 2005
+
+
+def test_every_mouse_feature_says_how_it_is_computed():
+    table = families.features()
+    assert table.loc[table["mouse"].notna(), "mouse_expression"].notna().all()
+    assert table.index[table["aligned"].notna()].isin(table.index[table["mouse"].notna()]).all()
+
+
+def test_each_subclass_has_a_colour_and_a_marker_of_its_own():
+    assert set(taxonomy.MOUSE_SUBCLASSES) == set(figures.SUBCLASS_COLOURS) == set(figures.SUBCLASS_MARKERS)
+    assert len(set(figures.SUBCLASS_COLOURS.values())) == len(set(figures.SUBCLASS_MARKERS.values())) == 5
