@@ -27,7 +27,7 @@ KHZ = 50
 BEFORE, DURING, AFTER = 0.15, 1.0, 0.03  # s
 #: What a deviation of one unit of loss is: relative for the first, absolute (in the feature's unit) for the second.
 RELATIVE = {"ri": 0.1, "tau": 0.1, "rheobase": 0.2, "fi_slope": 0.25, "latency": 0.7, "ud_ratio": 0.15, "width": 0.15}
-ABSOLUTE = {"sag": 0.03, "vrest": 2.0, "adaptation": 0.03, "peak_v": 4.0, "fast_trough_v": 3.0, "threshold_v": 3.0}
+ABSOLUTE = {"sag": 0.03, "vrest": 2.0, "adaptation": 0.012, "peak_v": 4.0, "fast_trough_v": 3.0, "threshold_v": 3.0}
 MISSING = 30.0  # loss of a feature that does not exist
 #: Bounds of the search; densities and the calcium decay are searched in the logarithm.
 BOUNDS = {

@@ -181,5 +181,6 @@ def test_simulate_then_extract(tmp_path, capsys):
     bad = table["defect"] != ""
     assert bad.sum() == 1
     assert (table.loc[bad, "reasons"] == table.loc[bad, "defect"]).all()
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "out" / "labels.csv").fillna(""), labels)
     assert call("simulate", "--cells", 4, "--out", tmp_path / "nwb", "--seed", 6) == 2
     assert "found another cohort in" in capsys.readouterr().err

@@ -62,6 +62,7 @@ def _extract(args: argparse.Namespace) -> int:
     )
     table = batch.run(assets, args.out, options, workers=args.workers, scheduler=args.scheduler)
     _carry_labels(args.source, args.out)
+    results.carry_labels([Path(source) for source in args.source if Path(source).is_dir()], args.out)
     print(results.funnel(table).to_string(index=False))
     for row in table[~table["passed"]].head(20).itertuples():
         print(f"{row.cell_id}: {row.explanation}")

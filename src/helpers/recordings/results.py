@@ -130,3 +130,15 @@ def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
         write_atomically(out / f"families_{mode}.npz", buffer.getvalue())
     write_atomically(out / "funnel.csv", funnel(table).to_csv(index=False).encode())
     return table
+
+
+def carry_labels(folders: Iterable[Path], out: Path) -> bool:
+    """Copy what ``simulate`` says of its cells (``cells.csv``) beside the results, as ``labels.csv``.
+
+    Returns whether there was any.
+    """
+    found = [path for folder in folders if (path := folder / "cells.csv").is_file()]
+    if found:
+        labels = pd.concat([pd.read_csv(path) for path in found], ignore_index=True)
+        write_atomically(out / "labels.csv", labels.to_csv(index=False, lineterminator="\n").encode())
+    return bool(found)

@@ -1,4 +1,4 @@
-"""Scalar features of one cell in the schema of the published mouse table (units of that table)."""
+"""Scalar features of one cell in the schema of the published mouse tables (units of those tables)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,18 @@ _SPIKE = (
     "slow_trough_v", "slow_trough_t", "threshold_v", "threshold_i", "threshold_t",
 )
 #: Columns of the published mouse table, in its order, without the identifier.
-SCALARS = (
+PUBLISHED = (
     "rheobase_sweep_num", "thumbnail_sweep_num", "vrest", "ri", "sag", "tau", "vm_for_sag", "f_i_curve_slope",
     "adaptation", "latency", "avg_isi",
     *(f"{feature}_{protocol}" for protocol in ("long_square", "ramp", "short_square") for feature in _SPIKE),
 )
+#: Columns of the second published mouse table that the first one lacks. Its spike width (s) was measured
+#: behind a 1 kHz filter, this one behind none.
+SECOND = (
+    "hero_avg_rate", "hero_first_isi", "hero_isi_cv", "hero_median_isi", "hero_stim_amp", "maximal_firing_rate",
+    "rheo_width",
+)
+SCALARS = PUBLISHED + SECOND
 
 
 def scalar_features(dataset: Dataset) -> tuple[dict[str, float], dict[str, str]]:
@@ -30,16 +37,27 @@ def scalar_features(dataset: Dataset) -> tuple[dict[str, float], dict[str, str]]
 
     Returns ``(values, missing)``: every name of `SCALARS` → value, NaN where it does not exist; and for each
     protocol without features the reason. Potentials in mV, currents in pA, ``ri`` in MOhm, ``tau`` and
-    ``avg_isi`` in ms, other times in s from 0.5 s before the stimulus.
+    ``avg_isi`` in ms, rates in Hz, other intervals in s, points in time in s from 0.5 s before the stimulus.
     """
     found, missing = {}, {}
     for name, compute in (("long_squares", _long_squares), ("ramps", _ramps), ("short_squares", _short_squares)):
         found[name], error = _attempt(compute, dataset)
         if error:
             missing[name] = error
-    record = build_cell_feature_record(found)
+    record = build_cell_feature_record(found) | _second(found["long_squares"])
     values = {k: np.nan if record.get(k) is None else float(record[k]) for k in SCALARS}
     return values, missing
+
+
+def _second(features: dict | None) -> dict[str, float]:
+    """The features of `SECOND` from analysed long squares."""
+    if features is None:
+        return {}
+    hero = features["hero_sweep"]
+    return {f"hero_{name}": hero[name] for name in ("avg_rate", "first_isi", "isi_cv", "median_isi", "stim_amp")} | {
+        "maximal_firing_rate": features["spiking_sweeps"]["avg_rate"].max(),
+        "rheo_width": features["rheobase_sweep"]["spikes"][0]["width"],
+    }
 
 
 def _attempt(compute: Callable, dataset: Dataset) -> tuple[dict | None, str | None]:
