@@ -43,7 +43,14 @@ def test_good_cells_stay_and_the_others_have_a_reason(folder):
 def test_scalars_are_converted_as_those_of_the_published_table(folder):
     table = load_folder(folder, "mouse", "aligned", "simulated").table
     assert table["tau"].tolist() == [0.001, 0.002]
-    assert "width_rheo" not in table  # the second published extraction alone has it
+    assert "width_rheo" not in table  # this folder lacks its column
+
+
+def test_columns_of_the_second_table_are_used_where_they_are(folder):
+    cells = pd.read_parquet(folder / "cells.parquet").assign(rheo_width=0.0005, hero_first_isi=0.02)
+    cells.to_parquet(folder / "cells.parquet")
+    table = load_folder(folder, "mouse", "aligned", "simulated").table
+    assert table["width_rheo"].tolist() == [0.0005] * 2 and table["first_isi_inv_hero"].tolist() == [50.0] * 2
 
 
 def test_vector_families_become_the_same_type(folder):

@@ -7,6 +7,7 @@ their labels.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,9 @@ from helpers.cohorts.tables import read
 
 #: The two definitions of the vector families; see `helpers.recordings.extraction`.
 VECTOR_SETS = ("paper", "official")
+#: Columns that the published mouse cells have from the second table; see `helpers.recordings.scalars`.
+_SECOND = ("hero_avg_rate", "hero_first_isi", "hero_isi_cv", "hero_median_isi", "hero_stim_amp",
+           "maximal_firing_rate", "rheo_width")
 _IDENTITY = ("cell_id", "passed", "explanation", "species", "subject_id")
 _CLASSES = {"mouse": taxonomy.MOUSE_SUBCLASSES, "human": taxonomy.HUMAN_SUBCLASSES}
 
@@ -89,14 +93,19 @@ def _features(folder: Path, found: pd.DataFrame, feature_set: str) -> tuple[pd.D
     """Feature table of all found cells, and its families."""
     if feature_set in VECTOR_SETS:
         return _vectors(folder / f"families_{feature_set}.npz", found.index)
+    # The published tables come from two extractions; recordings give the columns of both at once.
+    joined = found.select_dtypes("number").astype(float)
+    joined = joined.assign(**{f"second_{name}": joined[name] for name in _SECOND if name in joined})
     expressions = families.features()["mouse_expression"]
     members = {}
     for family, names in families.families(feature_set).items():
-        given = [name for name in names if "second_" not in expressions[name]]
+        given = [name for name in names if set(re.findall(r"[a-z_]+[a-z]", expressions[name])) <= set(joined)]
         if given:
             members[family] = given
-    names = [name for family in members.values() for name in family]
-    return mouse_features(found.astype(dict.fromkeys(found.select_dtypes("number"), float)), names), members
+    table = mouse_features(joined, [name for family in members.values() for name in family])
+    if "width_rheo" in table:  # measured without the filter that the published expression corrects for
+        table["width_rheo"] = joined["rheo_width"]
+    return table, members
 
 
 def _vectors(path: Path, cells: pd.Index) -> tuple[pd.DataFrame, dict[str, list[str]]]:

@@ -7,7 +7,6 @@ import os
 import sys
 from pathlib import Path
 
-import pandas as pd
 from tqdm import tqdm
 
 from helpers.recordings import batch, quality, results, sources
@@ -61,7 +60,6 @@ def _extract(args: argparse.Namespace) -> int:
         args.drop_failed_sweeps, tuple(args.allow), args.stream, args.cache, timeout=args.timeout
     )
     table = batch.run(assets, args.out, options, workers=args.workers, scheduler=args.scheduler)
-    _carry_labels(args.source, args.out)
     results.carry_labels([Path(source) for source in args.source if Path(source).is_dir()], args.out)
     print(results.funnel(table).to_string(index=False))
     for row in table[~table["passed"]].head(20).itertuples():
@@ -69,14 +67,6 @@ def _extract(args: argparse.Namespace) -> int:
     if (~table["passed"]).sum() > 20:
         print(f"and {(~table['passed']).sum() - 20} more in {args.out / 'cells.parquet'}")
     return 0
-
-
-def _carry_labels(source: list[str], out: Path) -> None:
-    """What simulated cells are, from the ``cells.csv`` of each folder: into ``labels.csv`` of the results."""
-    known = [Path(folder, "cells.csv") for folder in source if Path(folder, "cells.csv").is_file()]
-    if known:
-        labels = pd.concat([pd.read_csv(path) for path in known], ignore_index=True)
-        results.write_atomically(out / "labels.csv", labels.to_csv(index=False, lineterminator="\n").encode())
 
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
