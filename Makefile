@@ -91,14 +91,15 @@ serve:  ## show the built book on http://localhost:8000
 .PHONY: suite bench
 suite: env  ## train every human regime over ten repeats of five folds, into _build/suite
 	@$(HELPERS) suite
-bench: env  ## time training against a plain implementation of the same protocol
+bench: env  ## time extraction and training against plain implementations of the same
+	@$(BIN)/python benchmarks/extraction.py
 	@$(BIN)/python benchmarks/training.py
 
 # --- checks ---------------------------------------------------------------------------------------
 
 .PHONY: test
 test: book  ## build the book, then run every test
-	HELPERS_BOOK_REQUIRED=1 $(BIN)/python -m pytest -q -m "not network"
+	HELPERS_BOOK_REQUIRED=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not network"
 
 .PHONY: test-fast
 test-fast: env  ## the quick tests only, without building
@@ -106,7 +107,7 @@ test-fast: env  ## the quick tests only, without building
 
 .PHONY: lint
 lint: env  ## code style, notebook pairs, numbers typed into prose
-	$(BIN)/ruff check src tests $(wildcard notebooks/*.ipynb)
+	$(BIN)/ruff check src tests benchmarks $(wildcard notebooks/*.ipynb)
 	$(HELPERS) notebooks --check
 	$(HELPERS) check-prose
 

@@ -71,7 +71,7 @@ class TableModel:
         return probabilities
 
 
-def random_forest(seed: int, n_trees: int = 300) -> TableModel:
+def random_forest(seed: int, n_trees: int = 200) -> TableModel:
     """Class-balanced random forest (as Gouwens et al. 2020 use it) on median-filled features."""
     forest = RandomForestClassifier(n_trees, class_weight="balanced_subsample", random_state=seed)
     return TableModel(make_pipeline(SimpleImputer(add_indicator=True, strategy="median"), forest))
