@@ -9,7 +9,7 @@ import time
 import psutil
 
 HEARTBEAT_S = 15.0
-SAMPLE_S = 0.5
+SAMPLE_S = 2.0  # a look at shared memory costs tens of milliseconds
 
 
 class Watch:
