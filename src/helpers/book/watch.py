@@ -9,7 +9,7 @@ import time
 import psutil
 
 HEARTBEAT_S = 15.0
-SAMPLE_S = 2.0  # a look at shared memory costs tens of milliseconds
+SAMPLE_S = 0.2
 
 
 class Watch:
@@ -58,24 +58,31 @@ class Watch:
         return roots + below
 
     def _sample(self) -> None:
-        told, before_mb = self.started, 0.0
+        told, highest_mb = self.started, 0.0
         while not self._done.wait(SAMPLE_S):
             tree = self._tree()
-            now_mb = sum(map(_held_mb, tree))
-            # A process that forks is seen twice for a moment: what counts lasts for two looks.
-            self.peak_mb, before_mb = max(self.peak_mb, min(now_mb, before_mb)), now_mb
+            due = time.monotonic() - told >= HEARTBEAT_S
+            # Resident sets are cheap to read, and what is shared is not: look there only at a new height.
+            resident_mb = sum(_megabytes(process, whole=True) for process in tree)
+            if not due and resident_mb <= 1.02 * highest_mb:
+                continue
+            highest_mb = max(highest_mb, resident_mb)
+            now_mb = sum(_megabytes(process, whole=False) for process in tree)
+            self.peak_mb = max(self.peak_mb, now_mb)
             if self.over:
                 for process in tree:
                     _kill(process)
                 return
-            if time.monotonic() - told >= HEARTBEAT_S:
+            if due:
                 told = time.monotonic()
                 self.say(f"{self.where()}, {self.wall_s:.0f} s, {now_mb:.0f} MB")
 
 
-def _held_mb(process: psutil.Process) -> float:
-    """The proportional set size, which Linux knows; elsewhere the resident set."""
+def _megabytes(process: psutil.Process, whole: bool) -> float:
+    """The resident set if ``whole``, else the proportional set, in which a shared page counts once (Linux)."""
     try:
+        if whole:
+            return process.memory_info().rss / 2**20
         memory = process.memory_full_info()
         return getattr(memory, "pss", memory.rss) / 2**20
     except psutil.Error:  # ended between the listing and the look
