@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from helpers.report import write_text
 
 
 class BookError(Exception):
@@ -91,14 +92,6 @@ def toc_pages(toc: Path) -> list[str]:
     if twice:
         raise BookError(f"{toc} names {', '.join(twice)} more than once; keep one entry each.")
     return names
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing: to a neighbour first, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers.cohorts import Cohort
-from helpers.models.table import Winsoriser
+from helpers.models.table import TableModel, Winsoriser
 
 
 def adjusted_variance(scores: np.ndarray) -> np.ndarray:
@@ -93,18 +93,16 @@ class FamilySparsePCA:
         return [(share, loading) for share, loading in zip(shares, loadings, strict=True) if share >= self.keep]
 
 
-class SparsePCAModel:
+class SparsePCAModel(TableModel):
     """A table classifier that reads sparse components instead of features; see `helpers.evaluation.Model`."""
 
     def __init__(self, estimator, spca: FamilySparsePCA | None = None):
-        self.estimator = estimator
+        super().__init__(estimator)
         self.spca = spca or FamilySparsePCA()
 
     def fit(self, cohort: Cohort) -> SparsePCAModel:
-        self.estimator.fit(self.spca.fit_transform(cohort), cohort.y)
-        return self
+        self.spca.fit(cohort)
+        return super().fit(cohort)
 
-    def predict_proba(self, cohort: Cohort) -> np.ndarray:
-        probabilities = np.zeros((len(cohort), len(cohort.classes)))
-        probabilities[:, self.estimator.classes_] = self.estimator.predict_proba(self.spca.transform(cohort))
-        return probabilities
+    def _inputs(self, cohort: Cohort) -> np.ndarray:
+        return self.spca.transform(cohort)

@@ -61,14 +61,18 @@ class TableModel:
         self.estimator = estimator
 
     def fit(self, cohort: Cohort) -> TableModel:
-        self.estimator.fit(cohort.x, cohort.y)
+        self.estimator.fit(self._inputs(cohort), cohort.y)
         return self
 
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
         """(N, C) probabilities; a class absent from training gets zero."""
         probabilities = np.zeros((len(cohort), len(cohort.classes)))
-        probabilities[:, self.estimator.classes_] = self.estimator.predict_proba(cohort.x)
+        probabilities[:, self.estimator.classes_] = self.estimator.predict_proba(self._inputs(cohort))
         return probabilities
+
+    def _inputs(self, cohort: Cohort) -> np.ndarray:
+        """What the classifier reads of a cohort, (N, K)."""
+        return cohort.x
 
 
 def random_forest(seed: int, n_trees: int = 200) -> TableModel:
