@@ -39,6 +39,13 @@ def test_what_is_written_is_what_was_run(predictions, tmp_path):
     assert kept["gains"]["joint"]["mean"] == pytest.approx(gains(predictions, protocol).loc["joint", "mean"])
 
 
+def test_too_few_folds_for_an_interval_are_null_in_the_file(predictions, tmp_path):
+    few = predictions[predictions["repeat"] == 0]
+    write(tmp_path, few, CrossValidation(3, 1), 12.0, {})
+    kept = json.loads((tmp_path / "suite.json").read_text(), parse_constant=pytest.fail)
+    assert kept["gains"]["joint"]["low"] is None and isinstance(kept["gains"]["joint"]["mean"], float)
+
+
 def test_a_run_that_breaks_while_writing_leaves_no_word_that_it_is_whole(predictions, tmp_path):
     protocol = CrossValidation(3, 2)
     write(tmp_path, predictions, protocol, 12.0, {})

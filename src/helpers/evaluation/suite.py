@@ -97,9 +97,12 @@ def write(folder: Path, predictions: pd.DataFrame, protocol, seconds: float, set
     predictions.to_parquet(part, index=False)
     part.replace(folder / "predictions.parquet")
     write_text(folder / "scores.csv", fold_scores(predictions)[list(SCORES)].to_csv())
+    # Too few folds give no interval; JSON says so with null, it has no NaN.
+    found = gains(predictions, protocol).astype(object)
     content = {"protocol": str(protocol), "seconds": round(seconds, 1), "settings": settings,
-               "gains": gains(predictions, protocol).to_dict(orient="index")}
-    write_text(folder / "suite.json", json.dumps(content, indent=1, sort_keys=True, default=str) + "\n")
+               "gains": found.where(found.notna(), None).to_dict(orient="index")}
+    text = json.dumps(content, indent=1, sort_keys=True, default=str, allow_nan=False)
+    write_text(folder / "suite.json", text + "\n")
 
 
 def _count(text: str) -> int:
