@@ -13,7 +13,7 @@ import pytest
 
 from helpers.book.project import Project
 
-from .browser import started
+from helpers.book.browser import started
 
 HEAD = """---
 kernelspec:
