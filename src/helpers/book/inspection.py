@@ -119,7 +119,7 @@ def keyboard(page: Any) -> Iterator[str]:
         yield "the link that skips to the text leads nowhere."
     if themed and page.locator("#pst-search-dialog").count():
         page.keyboard.press("Control+k")
-        if not page.evaluate("document.activeElement?.matches('#pst-search-dialog input')"):
+        if not page.evaluate("document.activeElement?.matches('.bd-search input')"):
             yield "Ctrl+K does not open the search."
         page.keyboard.press("Escape")
         if page.locator("#pst-search-dialog[open]").count():
