@@ -105,7 +105,7 @@ def mend(page: BeautifulSoup) -> None:
     """Names, roles and headers that assistive technology needs and the theme or pandas does not give."""
     for extra in page.select("meta[name=viewport]")[1:]:
         extra.decompose()
-    for button in page.select("button[aria-label]"):  # what is read aloud must hold what is seen
+    for button in page.select("button[aria-label], summary[aria-label]"):  # what is read aloud must hold what is seen
         if button.get_text(strip=True):
             del button["aria-label"]
     for button in page.select("button[title]:not([aria-label])"):
