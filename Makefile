@@ -82,6 +82,10 @@ _build/settings _build/commit: always
 notebooks: env  ## write notebooks/*.ipynb from their sources
 	@$(HELPERS) notebooks
 
+.PHONY: offline
+offline: book  ## write the book as one archive and one PDF into _build/offline
+	@$(HELPERS) offline
+
 .PHONY: serve
 serve:  ## show the built book on http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
@@ -110,6 +114,12 @@ lint: env  ## code style, notebook pairs, numbers typed into prose
 	$(BIN)/ruff check src tests benchmarks $(wildcard notebooks/*.ipynb)
 	$(HELPERS) notebooks --check
 	$(HELPERS) check-prose
+
+.PHONY: check-book check-binder
+check-book: book  ## look at every page in a browser: axe, keyboard, screens, links, weight
+	@$(HELPERS) check-book
+check-binder: env  ## check what Binder installs, and run each notebook there quickly
+	@$(HELPERS) check-binder --run
 
 .PHONY: clean
 clean:  ## remove everything built

@@ -21,6 +21,9 @@ COMMANDS = {
     "summary": ("helpers.book.cli", "where the book is, and what each notebook took"),
     "check-html": ("helpers.book.cli", "check a rendered book"),
     "check-prose": ("helpers.book.cli", "find result numbers typed into the prose"),
+    "check-book": ("helpers.book.cli", "look at every page in a browser: axe, keyboard, screens, links, weight"),
+    "check-binder": ("helpers.book.cli", "check what Binder will install and run"),
+    "offline": ("helpers.book.cli", "write the book as one archive and one PDF"),
 }
 
 

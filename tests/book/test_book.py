@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.book.gate import check, weights
-from helpers.book.project import Project, toc_pages
-
-from .browser import SCREENS, THEMES, complaints, served
+from helpers.book.browser import served
+from helpers.book.gate import check
+from helpers.book.inspection import inspect
+from helpers.book.project import Project
 
 ROOT = Path(__file__).parents[2]
-HEAVIEST_KB = 8000
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +30,6 @@ def test_the_gate_lets_the_book_pass(html):
     assert [str(finding) for finding in check(html, ROOT / "_toc.yml")] == []
 
 
-def test_no_page_is_too_heavy(html):
-    assert {page: size for page, size in weights(html, ROOT / "_toc.yml").items() if size > HEAVIEST_KB} == {}
-
-
 def test_launch_buttons_open_the_notebook_and_nothing_edits_it(html):
     page = (html / "notebooks" / "01_data.html").read_text(encoding="utf-8")
     url = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"].removeprefix(
@@ -46,12 +41,13 @@ def test_launch_buttons_open_the_notebook_and_nothing_edits_it(html):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("screen", SCREENS)
-def test_a_browser_shows_every_page_without_a_complaint(chromium, html, screen, theme):
-    pages = [*toc_pages(ROOT / "_toc.yml"), "404", "genindex", "search"]
+@pytest.mark.slow
+def test_every_page_passes_the_inspection(chromium, html):
+    project = Project(ROOT)
     with served(html) as site:
-        assert complaints(chromium, site, pages, screen, theme, Project(ROOT).build / "screenshots") == []
+        verdicts = list(inspect(chromium, site, project, project.build / "screenshots"))
+    assert [verdict.page.removesuffix(".html") for verdict in verdicts][: len(project.pages())] == project.pages()
+    assert [str(finding) for verdict in verdicts for finding in verdict.findings()] == []
 
 
 @pytest.mark.browser

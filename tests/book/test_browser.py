@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .browser import SCREENS, THEMES, complaints, served
+from helpers.book.browser import SCREENS, THEMES, complaints, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import tomllib
@@ -100,7 +102,8 @@ def test_post_build_installs_the_rest_and_does_not_fail_without_data(root):
     assert "-r requirements-nodeps.txt" in script
     assert "-e ." in script
     assert "python -m helpers data || true" in script
-    for path in ("postBuild", ".ci/run"):
+    assert script.index("-e .") < script.index("python -m helpers notebooks --quick")
+    for path in ("postBuild", ".ci/run", ".ci/report"):
         subprocess.run(["bash", "-n", path], cwd=root, check=True)
 
 
@@ -109,7 +112,43 @@ def test_the_repository_is_named_the_same_everywhere(root):
     assert yaml.safe_load((root / "CITATION.cff").read_text())["repository-code"] == url
 
 
-@pytest.mark.parametrize("name", ["test", "publish", "weekly"])
+def test_zenodo_says_what_the_citation_says(root):
+    citation = yaml.safe_load((root / "CITATION.cff").read_text())
+    zenodo = json.loads((root / ".zenodo.json").read_text())
+    assert zenodo["title"] == citation["title"]
+    assert zenodo["license"] == citation["license"]
+    assert zenodo["upload_type"] == citation["type"]
+    assert [who["name"] for who in zenodo["creators"]] == [who["name"] for who in citation["authors"]]
+    related = {row["identifier"] for row in zenodo["related_identifiers"]}
+    assert {citation["repository-code"]} <= related
+    assert {row["value"] for paper in citation["references"] for row in paper["identifiers"]} <= related
+
+
+def test_what_writes_to_a_request_runs_nothing_of_the_request(root):
+    def load(name):
+        return yaml.safe_load((root / ".github" / "workflows" / f"{name}.yml").read_text())
+
+    assert load("preview")["permissions"] == {"contents": "read"}
+    assert "secrets." not in (root / ".github" / "workflows" / "preview.yml").read_text()
+    (job,) = load("comment")["jobs"].values()
+    assert [step for step in job["steps"] if "uses" in step] == []
+    assert "${{" not in "".join(step["run"] for step in job["steps"]), "the request's words must not reach the shell"
+
+
+def test_a_weekly_failure_is_told_once(root, tmp_path):
+    said = tmp_path / "said"
+    gh = tmp_path / "gh"
+    gh.write_text(f'#!/bin/bash\nif [ "$2" = list ]; then echo "$OPEN"; else echo "$@" >> {said}; fi\n')
+    gh.chmod(0o755)
+    for number in ("", "17"):
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OPEN": number}
+        subprocess.run(["bash", root / ".ci" / "report", "Title", "where"], check=True, env=environment)
+    assert said.read_text().splitlines() == [
+        "issue create --title Title --body where", "issue comment 17 --body Again: where",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["test", "publish", "weekly", "preview", "comment", "release"])
 def test_workflows_pin_actions_to_a_major_version(root, name):
     workflow = yaml.safe_load((root / ".github" / "workflows" / f"{name}.yml").read_text())
     for job in workflow["jobs"].values():

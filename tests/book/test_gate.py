@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from pathlib import Path
 
 import pytest
 
 from helpers.__main__ import main
-from helpers.book.gate import Finding, check, css_urls, is_foreign, weights
+from helpers.book.gate import LIMIT_KB, Finding, check, css_urls, is_foreign, weights
 from helpers.book.project import BookError
 
 TOC = "format: jb-book\nroot: book/intro\nchapters:\n  - file: notebooks/01_data\n"
@@ -143,14 +145,26 @@ def test_the_command_prints_findings_weights_and_a_count(html, capsys):
     assert lines[-1] == "1 findings"
 
 
-def test_weight_counts_the_page_and_what_it_loads_once(html):
-    size = sum(
-        (html / name).stat().st_size
-        for name in ("notebooks/01_data.html", "_static/book.css", "_static/site.js", "_images/one.png")
-    )
-    add_twice = '<img src="../_images/one.png" alt="Bars of accuracy for each subclass.">'
-    add(html, add_twice)
-    assert weights(html, html.parent / "_toc.yml")["notebooks/01_data.html"] == (size + len(add_twice)) / 1000
+def test_weight_counts_the_page_and_what_it_loads_once_as_it_is_sent(html):
+    add(html, '<img src="../_images/one.png" alt="Bars of accuracy for each subclass.">')
+    text = ("notebooks/01_data.html", "_static/book.css", "_static/site.js")
+    size = sum(len(gzip.compress((html / name).read_bytes(), 6)) for name in text)
+    size += (html / "_images" / "one.png").stat().st_size
+    assert weights(html, html.parent / "_toc.yml")["notebooks/01_data.html"] == size / 1000
+
+
+def test_a_page_over_the_limit_is_found_with_its_weight(html):
+    (html / "_images" / "one.png").write_bytes(bytes(int(1000 * LIMIT_KB)))
+    (found,) = findings(html)
+    assert re.fullmatch(r"notebooks/01_data.html: weighs 1,50\d kB on a first visit, over the limit of 1,500 kB; "
+                        "make its figures smaller or fewer.", found)  # fmt: skip
+
+
+def test_a_page_that_points_on_is_no_stray_but_must_arrive(html):
+    (html / "old.html").write_text('<meta http-equiv="refresh" content="0; url=book/intro.html">')
+    assert findings(html) == []
+    (html / "old.html").write_text('<meta http-equiv="refresh" content="0; url=book/gone.html">')
+    assert findings(html) == ["old.html: links to book/gone.html, and there is no such file; correct the link."]
 
 
 def test_addresses_in_style_sheets():

@@ -19,6 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("pages", type=Path, nargs="*", help="pages; all of the book's when left out")
     elif command == "notebooks":
         parser.add_argument("--check", action="store_true", help="write nothing; fail when a pair differs")
+        parser.add_argument("--quick", action="store_true", help="open with quick = True, as on Binder")
+    elif command == "check-binder":
+        parser.add_argument("--run", action="store_true", help="run each notebook with quick parameters, measured")
+        parser.add_argument("--install", action="store_true", help="install the pip part in a bare environment")
     parser.add_argument("--root", type=Path, default=Path("."), help="folder that holds _toc.yml")
     parser.set_defaults(command=command)
 
@@ -66,8 +70,11 @@ def _needs(project: Project, args: argparse.Namespace) -> int:
 
 
 def _notebooks(project: Project, args: argparse.Namespace) -> int:
-    from helpers.book.notebook import stale_pairs, write_pairs
+    from helpers.book.notebook import quicken, stale_pairs, write_pairs
 
+    if args.quick:
+        print(f"{len(quicken(project))} notebooks open with quick = True")
+        return 0
     stale = stale_pairs(project) if args.check else write_pairs(project)
     for source in stale:
         pair = source.with_suffix(".ipynb")
@@ -85,6 +92,43 @@ def _check_html(project: Project, args: argparse.Namespace) -> int:
         print(f"{page}: {kilobytes:,.0f} kB with what it loads")
     print(f"{len(findings)} findings")
     return int(bool(findings))
+
+
+def _check_book(project: Project, args: argparse.Namespace) -> int:
+    from helpers.book.browser import served, started
+    from helpers.book.inspection import inspect
+
+    if not (project.html / "index.html").is_file():
+        raise BookError(f"There is no book in {project.html}; `make book` builds it.")
+    shots = project.build / "screenshots"
+    findings = []
+    with started() as browser, served(project.html) as site:
+        for verdict in inspect(browser, site, project, shots):
+            print(verdict, flush=True)
+            findings += verdict.findings()
+    for finding in findings:
+        print(finding)
+    print(f"{len(findings)} findings; pictures of every page are in {shots}")
+    return int(bool(findings))
+
+
+def _check_binder(project: Project, args: argparse.Namespace) -> int:
+    from helpers.book.binder import check_binder
+
+    findings = 0
+    for finding in check_binder(project, install=args.install, run=args.run):
+        print(finding, flush=True)
+        findings += finding.wrong
+    print(f"{findings} findings")
+    return int(bool(findings))
+
+
+def _offline(project: Project, args: argparse.Namespace) -> int:
+    from helpers.book.offline import offline
+
+    for path in offline(project):
+        print(f"{path}: {path.stat().st_size / 1e6:,.2f} MB")
+    return 0
 
 
 def _check_prose(project: Project, args: argparse.Namespace) -> int:
@@ -105,4 +149,7 @@ COMMANDS = {
     "notebooks": _notebooks,
     "check-html": _check_html,
     "check-prose": _check_prose,
+    "check-book": _check_book,
+    "check-binder": _check_binder,
+    "offline": _offline,
 }

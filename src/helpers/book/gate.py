@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +17,9 @@ from helpers.book.project import BookError, toc_pages
 # Made by Sphinx or by the staging, beside the pages that the table of contents names.
 EXTRA_PAGES = {"index", "genindex", "search", "404"}
 ALT_LENGTH = 20
+# What a page may weigh on a first visit, see `first_visit_kb`.
+LIMIT_KB = 1500
+COMPRESSED = {".html", ".css", ".js", ".svg", ".json"}
 TRACEBACK = "Traceback (most recent call last)"
 # What a browser fetches by itself when it shows a page; a plain link is not among them.
 FETCHED = {
@@ -75,6 +79,13 @@ class Page:
         named = {tag["id"] for tag in self.soup.find_all(id=True)}
         return named | {tag["name"] for tag in self.soup.find_all("a", attrs={"name": True})}
 
+    @cached_property
+    def points_on(self) -> str | None:
+        """Where a page that only sends the reader on leads to; None for every other page."""
+        tag = self.soup.find("meta", attrs={"http-equiv": re.compile("^refresh$", re.I)})
+        found = re.search(r"url=\s*(\S+)", tag.get("content", ""), re.I) if tag else None
+        return found[1] if found else None
+
     def fetched(self) -> Iterator[str]:
         """Every address that showing the page asks for, as written in it."""
         for name, attributes in FETCHED.items():
@@ -129,7 +140,7 @@ def _pages(folder: Path) -> dict[Path, Page]:
 
 def _page_count(folder: Path, toc: Path, pages: dict[Path, Page]) -> Iterator[Finding]:
     wanted = set(toc_pages(toc))
-    found = {page.name.removesuffix(".html") for page in pages.values()}
+    found = {page.name.removesuffix(".html") for page in pages.values() if not page.points_on}
     for name in sorted(wanted - found):
         yield Finding(f"{name}.html", "is in _toc.yml and was not rendered; see the build's messages.")
     for name in sorted(found - wanted - EXTRA_PAGES):
@@ -186,7 +197,7 @@ def is_foreign(url: str) -> bool:
 
 def _links_resolve(page: Page, pages: dict[Path, Page]) -> Iterator[str]:
     links = [tag["href"] for tag in page.soup.find_all("a", href=True)]
-    for url in dict.fromkeys([*links, *page.fetched()]):
+    for url in dict.fromkeys([*links, *filter(None, [page.points_on]), *page.fetched()]):
         parts = urlsplit(url.strip())
         if parts.scheme or parts.netloc:
             continue
@@ -210,20 +221,41 @@ def _style_sheets(folder: Path) -> Iterator[Finding]:
                 yield Finding(name, ASKS.format(url))
 
 
+def _not_too_heavy(page: Page, pages: dict[Path, Page]) -> Iterator[str]:
+    weight = first_visit_kb(page)
+    if weight > LIMIT_KB:
+        yield (
+            f"weighs {weight:,.0f} kB on a first visit, over the limit of {LIMIT_KB:,} kB; "
+            "make its figures smaller or fewer."
+        )
+
+
 RULES: list[Callable[[Page, dict[Path, Page]], Iterator[str]]] = [
-    _no_error, _nothing_raw, _alt_text, _no_foreign_host, _links_resolve,
+    _no_error, _nothing_raw, _alt_text, _no_foreign_host, _links_resolve, _not_too_heavy,
 ]  # fmt: skip
 
 
+def first_visit_kb(page: Page) -> float:
+    """What a reader whose browser knows nothing of the book yet downloads for this page, in kB (1,000 bytes).
+
+    The page and every file of the book that it asks for, each once; text as a web server sends it, compressed
+    by gzip. On later pages all that lies in ``_static`` is already there. A picture inside the page counts with it.
+    """
+    parts = {page.path.resolve()}
+    parts |= {(page.path.parent / unquote(urlsplit(url).path)).resolve() for url in page.fetched() if url}
+    return sum(_sent_bytes(path) for path in parts if path.is_file()) / 1000
+
+
+def _sent_bytes(path: Path) -> int:
+    return _zipped_bytes(path, path.stat().st_mtime_ns) if path.suffix in COMPRESSED else path.stat().st_size
+
+
+@cache
+def _zipped_bytes(path: Path, mtime_ns: int) -> int:
+    return len(gzip.compress(path.read_bytes(), compresslevel=6))
+
+
 def weights(folder: Path, toc: Path) -> dict[str, float]:
-    """Weight of each page of the book in kB (1,000 bytes): the page and every file of the book it names."""
-    pages = _pages(folder)
+    """Weight of each page of the book on a first visit in kB, see `first_visit_kb`."""
     known = {f"{name}.html" for name in toc_pages(toc)}
-    found: dict[str, float] = {}
-    for page in pages.values():
-        if page.name not in known:
-            continue
-        parts = {page.path.resolve()}
-        parts |= {(page.path.parent / unquote(urlsplit(url).path)).resolve() for url in page.fetched() if url}
-        found[page.name] = sum(path.stat().st_size for path in parts if path.is_file()) / 1000
-    return found
+    return {page.name: first_visit_kb(page) for page in _pages(folder).values() if page.name in known}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 
 from helpers.book.project import BookError, Project, write_text
 
+QUICK = "quick = True  # fewer repeats, so that it runs in a small session; False gives the numbers of the pages"
 PARAMETERS = ("cohort", "quick", "seed")
 
 
@@ -128,4 +130,21 @@ def write_pairs(project: Project) -> list[Path]:
     written = stale_pairs(project)
     for source in written:
         write_text(source.with_suffix(".ipynb"), pair_text(source))
+    return written
+
+
+def quicken(project: Project) -> list[Path]:
+    """Write every .ipynb with ``quick = True`` in its parameters cell, as Binder opens it; the files written.
+
+    The sources stay. BookError where a parameters cell has no line ``quick = False`` to change.
+    """
+    written = []
+    for source in sources(project):
+        notebook = nbformat.reads(pair_text(source), as_version=4)
+        cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+        cell.source, changed = re.subn(r"^quick = False\b.*$", QUICK, cell.source, flags=re.MULTILINE)
+        if not changed and not parameters(notebook, source)["quick"]:
+            raise BookError(f"{source}: found no line `quick = False` in the parameters cell, expected one.")
+        written.append(source.with_suffix(".ipynb"))
+        write_text(written[-1], nbformat.writes(notebook).rstrip("\n") + "\n")
     return written

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from helpers.book.finish import finish
 from helpers.book.gate import check
 from helpers.book.project import BookError, Project
 from helpers.book.stage import stage
@@ -33,6 +34,7 @@ def render(project: Project) -> Path:
     if done.returncode:
         raise BookError(f"Jupyter Book complains:\n{done.stdout.strip()}\nThe last good book is untouched.")
     fresh = out / "_build" / "html"
+    finish(project, fresh)
     findings = check(fresh, staged / "_toc.yml")
     if findings:
         lines = "\n".join(map(str, findings))

@@ -1,10 +1,9 @@
-"""Show pages in a real Chromium and write down everything a reader would miss or suffer from."""
+"""A real Chromium on a served folder, and what a reader there would miss or suffer from."""
 
 from __future__ import annotations
 
 import functools
 import http.server
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+from helpers.book.project import BookError
 
 SCREENS = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 THEMES = ("light", "dark")
@@ -28,15 +27,16 @@ TYPESET = """async () => {
   const failed = document.querySelectorAll('mjx-merror').length;
   return drawn < wanted || failed ? `${drawn} of ${wanted} formulas drawn, ${failed} failed` : '';
 }"""
+OVERFLOW = "(all => all.scrollWidth - all.clientWidth)(document.documentElement)"
 
 
 @contextmanager
 def started() -> Iterator[Any]:
-    """A headless Chromium of the machine, or playwright's own.
-
-    Where there is none the test skips with the reason; under continuous integration (CI=true) it fails.
-    """
-    playwright = pytest.importorskip("playwright.sync_api")
+    """A headless Chromium of the machine, or playwright's own; BookError where there is neither."""
+    try:
+        from playwright import sync_api as playwright
+    except ModuleNotFoundError as error:
+        raise BookError("playwright is not installed; `make env` installs it with the other tools.") from error
     found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
     with playwright.sync_playwright() as driver:
         try:
@@ -44,8 +44,10 @@ def started() -> Iterator[Any]:
                 executable_path=next(found, None), headless=False, args=ARGUMENTS
             )
         except playwright.Error as error:
-            reason = f"no Chromium could be started: {str(error).splitlines()[0]}"
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+            raise BookError(
+                f"no Chromium could be started ({str(error).splitlines()[0]}); install the system's chromium, "
+                "or run `playwright install chromium`."
+            ) from error
         yield browser
         browser.close()
 
@@ -73,30 +75,42 @@ def complaints(
     context = browser.new_context(viewport=SCREENS[screen], color_scheme=theme)
     pages = {name: context.new_page() for name in names}
     for name, page in pages.items():  # all at once: most of the time is waiting for the network to fall quiet
-        _listen(page, site, functools.partial(_say, found, name))
+        listen(page, site, functools.partial(_say, found, name))
         page.goto(f"{site}/{name}.html", wait_until="commit")
     for name, page in pages.items():
-        say = functools.partial(_say, found, name)
         page.wait_for_load_state("networkidle")
-        if maths := page.evaluate(TYPESET):
-            say(maths)
-        over = page.evaluate("(all => all.scrollWidth - all.clientWidth)(document.documentElement)")
-        if over > 0:
-            say(f"{over} pixels wider than the screen")
-        if page.evaluate("document.documentElement.dataset.theme ?? 'none'") not in (theme, "none"):
-            say(f"not in the {theme} theme")
+        for what in displayed(page, theme):
+            _say(found, name, what)
         if shots:
-            shots.mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=shots / f"{name.replace('/', '_')}-{screen}-{theme}.png", full_page=True)
+            photograph(page, shots, f"{name.replace('/', '_')}-{screen}-{theme}")
     context.close()
     return found
+
+
+def displayed(page: Any, theme: str) -> Iterator[str]:
+    """What is wrong with a loaded page as it stands: formulas, width, theme."""
+    if maths := page.evaluate(TYPESET):
+        yield maths
+    over = page.evaluate(OVERFLOW)
+    if over > 0:
+        yield f"{over} pixels wider than the screen"
+    if page.evaluate("document.documentElement.dataset.theme ?? 'none'") not in (theme, "none"):
+        yield f"not in the {theme} theme"
+
+
+def photograph(page: Any, folder: Path, name: str) -> None:
+    """A picture of the whole page in ``folder/name.png``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def _say(found: list[str], name: str, what: str) -> None:
     found.append(f"{name}: {what}")
 
 
-def _listen(page: Any, site: str, say: Callable[[str], None]) -> None:
+def listen(page: Any, site: str, say: Callable[[str], None]) -> None:
+    """Tell of every script error, failed request and request to another host from now on."""
+
     def asked(request: Any) -> None:
         if not request.url.startswith((f"{site}/", "data:", "blob:")):
             say(f"asked for {request.url}")

@@ -1,0 +1,161 @@
+"""The book to hand out: one archive of its pages, and one PDF of all pages in reading order, with checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from bs4 import BeautifulSoup, Tag
+
+from helpers.book.browser import TYPESET, served, started
+from helpers.book.project import BookError, Project, write_text
+from helpers.book.stage import pages_url
+
+START = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url=book/index.html">
+<title>{title}</title>
+</head>
+<body><main><h1>{title}</h1><p><a href="book/index.html">Read the book</a></p></main></body>
+</html>
+"""
+# A fixed time for every member, so that equal pages give an equal archive.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+# What only works on a screen.
+SCREEN_ONLY = "script, button, .headerlink, .prev-next-area, .tag_hide-input details.above-input, noscript"
+PRINTED = """<!DOCTYPE html>
+<html lang="en" data-theme="light" data-mode="light">
+<head><meta charset="utf-8"><title>{title}</title>{styles}
+<style>
+  @page {{ margin: 18mm 16mm; size: A4; }}
+  html, body {{ background: white; font-size: 10pt; }}
+  section.printed {{ break-before: page; padding: 0; }}
+  section.printed:first-of-type {{ break-before: auto; }}
+  figure, .cell_output, .admonition, table, mjx-container {{ break-inside: avoid; }}
+  h1, h2, h3 {{ break-after: avoid; }}
+  .cell_output .output {{ overflow: visible; }}
+  table.dataframe {{ font-size: 7.5pt; }}
+  pre {{ overflow-wrap: anywhere; white-space: pre-wrap; }}
+</style>
+<script>window.MathJax = {{"options": {{"processHtmlClass": "math"}}}}</script>
+<script defer src="{mathjax}"></script></head>
+<body><main class="bd-content"><div class="bd-article-container">{body}</div></main></body></html>
+"""
+
+
+def offline(project: Project) -> list[Path]:
+    """Write the archive, the PDF and SHA256SUMS into ``_build/offline``; the files written.
+
+    BookError where no book is built, or no browser can be started to print it.
+    """
+    if not (project.html / "index.html").is_file():
+        raise BookError(f"There is no book in {project.html}; `make book` builds it.")
+    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
+    name = config["repository"]["url"].rstrip("/").rsplit("/", 1)[-1]
+    folder = project.build / "offline"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / f"{name}.zip", folder / f"{name}.pdf"]
+    archive(project.html, written[0], config["title"])
+    print_all(project, written[1], config["title"], pages_url(config["repository"]["url"]))
+    sums = folder / "SHA256SUMS"
+    write_text(sums, "".join(f"{_sha256(path.read_bytes())}  {path.name}\n" for path in written))
+    return [*written, sums]
+
+
+def archive(html: Path, target: Path, title: str) -> None:
+    """``html`` as ``book/`` in one zip, with ``start.html`` and SHA256SUMS beside it; whole or not at all."""
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    sums = []
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
+
+        def add(name: str, content: bytes) -> None:
+            packed.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
+            sums.append(f"{_sha256(content)}  {name}\n")
+
+        add("start.html", START.format(title=title).encode())
+        for path in sorted(path for path in html.rglob("*") if path.is_file()):
+            add(f"book/{path.relative_to(html).as_posix()}", path.read_bytes())
+        packed.writestr(zipfile.ZipInfo("SHA256SUMS", EPOCH), "".join(sums))
+    part.replace(target)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def print_all(project: Project, target: Path, title: str, home: str) -> None:
+    """All pages of the table of contents as one tagged PDF with an outline, printed by a browser.
+
+    Code that the pages fold away is left out; solutions and answers that they fold stay folded.
+    """
+    text = one_page(project, title, home)
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    with started() as browser, served(project.html) as site:
+        page = browser.new_page()
+        page.route("**/printed.html", lambda route: route.fulfill(body=text, content_type="text/html"))
+        page.goto(f"{site}/printed.html", wait_until="networkidle")
+        if failed := page.evaluate(TYPESET):
+            raise BookError(f"The PDF is not printed: {failed}.")
+        page.pdf(path=part, tagged=True, outline=True, print_background=True, prefer_css_page_size=True)
+    part.replace(target)
+
+
+def one_page(project: Project, title: str, home: str) -> str:
+    """All pages in reading order as the HTML of one page that lies in the book's first folder.
+
+    Anchors get their page's name in front. A link into the book leads to the same place in this page, or, where
+    it leads to none of its pages, to ``home``, the book's address.
+    """
+    names = project.pages()
+    sections, styles = [], ""
+    for name in names:
+        soup = BeautifulSoup((project.html / f"{name}.html").read_text(encoding="utf-8"), "lxml")
+        styles = styles or "".join(_styles(soup, name))
+        article = soup.select_one("article")
+        if article is None:
+            raise BookError(f"{name}.html holds no article; `make book` renders it anew.")
+        for tag in article.select(SCREEN_ONLY):
+            tag.decompose()
+        _transplant(article, name, set(names), home)
+        sections.append(f'<section class="printed" id="{_slug(name)}">{article}</section>')
+    mathjax = "_static/mathjax/tex-mml-chtml.js"
+    return PRINTED.format(title=title, styles=styles, body="".join(sections), mathjax=mathjax)
+
+
+def _styles(soup: BeautifulSoup, name: str) -> Iterator[str]:
+    for link in soup.select("link[rel=stylesheet]"):
+        yield f'<link rel="stylesheet" href="{_from_root(link["href"], name)}">'
+
+
+def _transplant(article: Tag, name: str, names: set[str], home: str) -> None:
+    for tag in article.find_all(id=True):
+        tag["id"] = f"{_slug(name)}--{tag['id']}"
+    for tag in article.select("img[src]"):
+        tag["src"] = _from_root(tag["src"], name)
+        del tag["loading"]
+    for tag in article.select("a[href]"):
+        parts = urlsplit(tag["href"])
+        if parts.scheme or parts.netloc:
+            continue
+        path = _from_root(parts.path, name) if parts.path else f"{name}.html"
+        page = path.removesuffix(".html")
+        if page in names:
+            tag["href"] = f"#{_slug(page)}" + (f"--{unquote(parts.fragment)}" if parts.fragment else "")
+        else:
+            tag["href"] = home + path
+
+
+def _from_root(url: str, page: str) -> str:
+    return url if url.startswith("data:") else posixpath.normpath(posixpath.join(posixpath.dirname(page), url))
+
+
+def _slug(page: str) -> str:
+    return page.replace("/", "-")
