@@ -13,9 +13,9 @@ Made by `python -m helpers models`; do not edit. The weights are plain arrays in
 
 ## What it does
 
-From the {n_features} scalar features that are defined alike in both species, and that `python -m helpers extract` computes
-from a recording, it gives calibrated probabilities of the transcriptomic subclasses, a set that holds the right one in
-{held:.0f} % of cells of each subclass, and a flag for cells unlike those it has learnt from. One classifier a species.
+From the {n_features} scalar features that are defined alike in both species, and that a recording gives, it makes
+calibrated probabilities of the transcriptomic subclasses, a set that holds the right one in {held:.0f} % of cells of
+each subclass, and a flag for cells unlike those it has learnt from. One classifier a species.
 
 The model is the mean of gradient-boosted trees and a logistic regression, both class-balanced, weighted alike
 beforehand. Richer feature sets score a little higher on the public tables, but depend on how long a rig records.
@@ -40,12 +40,12 @@ _LIMITS = """
 - **Features measured here and in the tables.** The tables were computed by their authors with other versions of IPFX
   and other sweeps chosen. Two published extractions of the same mouse cells agree within 1 % for most features, least
   for short squares and spike width (`helpers.cohorts.published.alignment_check`). The mouse table's spike width
-  was measured behind a 1 kHz filter and scaled by 0.98; a recording's is measured behind none. The extraction here could
-  not be compared with the tables on real raw files. Until it is, read answers for a new rig as a hypothesis.
+  was measured behind a 1 kHz filter and scaled by 0.98; a recording's is measured behind none. The extraction here
+  could not be compared with the tables on real raw files. Until it is, read answers for a new rig as a hypothesis.
 - Calibration and coverage hold for cells like those of the tables: the same laboratory, stimuli, temperature and share
   of subclasses. Class-wise sets survive another share of subclasses, probabilities do not.
-- The guarantee of the sets is that of split calibration; limits from cross-fitting, used with models fitted on all cells,
-  keep it nearly. The measured coverage above is the evidence.
+- The guarantee of the sets is that of split calibration; limits from cross-fitting, used with models fitted on all
+  cells, keep it nearly. The measured coverage above is the evidence.
 - Human cells: most slices were cultured, all from surgery; both change the electrical phenotype.
 """
 
@@ -65,8 +65,8 @@ def _species(model) -> str:
     about, f = model.about, model.about["figures"]
     low, high = f["calibration_error_interval"]
     rows = "\n".join(
-        f"| {c} | {about['cells'][c]:,} | {f['f1'][c]:.3f} | {f['sets'][c]['coverage']:.3f} | {f['sets'][c]['size']:.2f} |"
-        for c in model.classes)
+        f"| {c} | {about['cells'][c]:,} | {f['f1'][c]:.3f} | {sets['coverage']:.3f} | {sets['size']:.2f} |"
+        for c, sets in ((c, f["sets"][c]) for c in model.classes))
     tables = ", ".join(f"`{name}` (sha256 {sha}…)" for name, sha in about["tables"].items())
     return f"""
 ## {model.species.capitalize()}
@@ -95,8 +95,9 @@ Protocol: {about['protocol']}.
 
 
 def _strangers(table) -> str:
-    rows = "\n".join(f"| {name} | {int(r['cells']):,} | {r['unlike']:.3f} | {r['undecided']:.3f} | {r['answered']:.3f} |"
-                     for name, r in table.iterrows())
+    rows = "\n".join(
+        f"| {name} | {int(r['cells']):,} | {r['unlike']:.3f} | {r['undecided']:.3f} | {r['answered']:.3f} |"
+        for name, r in table.iterrows())
     return f"""
 What becomes of cells that should get no answer (and of one control group), as shares. Wrong units and missing
 protocols were put into the published cells on purpose; the quality check refuses most such files before.

@@ -73,8 +73,8 @@ class Classifier:
         """One row a cell of ``table`` (columns `features`, units of `families.unit`).
 
         Columns ``subclass`` (the likeliest), ``p_<class>``, ``set`` (classes of the prediction set joined by a space),
-        ``distance``, ``missing`` (features), ``unlike`` (bool) and ``verdict``: *answered*, *undecided* (the set has not exactly one class)
-        or *unlike* (the cell is not like the training cells; its probabilities mean little).
+        ``distance``, ``missing`` (features), ``unlike`` (bool) and ``verdict``: *answered*, *undecided* (the set has
+        not exactly one class) or *unlike* (not like the training cells; the probabilities mean little).
 
         >>> load("mouse").answers(pd.DataFrame(columns=load("mouse").features)).shape[0]
         0

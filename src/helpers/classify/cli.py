@@ -42,8 +42,8 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
                         help="folder of answers.csv and one HTML page a file (default: classified)")
     parser.add_argument("--no-reference", action="store_true",
                         help="do not compare with the published cells (nor fetch their tables)")
-    parser.epilog = (f"Exit status: {DONE} every file has an answer; {REFUSED} some were refused, the reason is printed "
-                     f"and in answers.csv; {WRONG_CALL} the call was wrong.")
+    parser.epilog = (f"Exit status: {DONE} every file has an answer; {REFUSED} some were refused, the reason is "
+                     f"printed and in answers.csv; {WRONG_CALL} the call was wrong.")
 
 
 def _classify(args: argparse.Namespace) -> int:
@@ -55,7 +55,8 @@ def _classify(args: argparse.Namespace) -> int:
         print(f"error: found no .nwb file in {args.files[0]}, expected recordings; name the files", file=sys.stderr)
         return WRONG_CALL
     if args.out.exists() and not args.out.is_dir():
-        print(f"error: found a file at {args.out}, expected a folder for the pages; give another --out", file=sys.stderr)
+        print(f"error: found a file at {args.out}, expected a folder for the pages; give another --out",
+              file=sys.stderr)
         return WRONG_CALL
     references, note = ({}, "Not compared with published cells, as asked.") if args.no_reference else answering.known()
     if note and not args.no_reference:

@@ -59,7 +59,8 @@ def sentence(answer: Answer) -> str:
         return f"{best}. It is the only subclass in the {held} prediction set."
     if not inside:
         return f"Undecided: no subclass fits well enough for the {held} prediction set. The likeliest is {best}."
-    return f"Undecided between {', '.join(inside[:-1])} and {inside[-1]}, the {held} prediction set. The likeliest is {best}."
+    return (f"Undecided between {', '.join(inside[:-1])} and {inside[-1]}, the {held} prediction set. "
+            f"The likeliest is {best}.")
 
 
 def page(answer: Answer, neighbours_note: str = "") -> str:
@@ -111,8 +112,8 @@ def _probabilities(answer: Answer) -> str:
     rows = [[f"<th scope='row'>{c}</th>", _number(f"{100 * v:.1f} %"), _bar(v),
              f"<td>{'in the set' if c in inside else ''}</td>"] for c, v in p.items()]
     return ("<h2>Probabilities, calibrated</h2>" + _table(["subclass", "probability", "", "prediction set"], rows)
-            + f'<p class="soft">As common as in the {escape(answer.species)} training cells: another share of subclasses '
-              "among your cells would shift these numbers.</p>")
+            + f'<p class="soft">With subclasses as common as in the {escape(answer.species)} training cells; another '
+              "share of subclasses among your cells would shift these numbers.</p>")
 
 
 def _shares(answer: Answer) -> str:
@@ -169,9 +170,9 @@ def _limits(answer: Answer) -> str:
     if not figures:
         return f'<p class="soft">helpers {__version__}</p>'
     return ("<h2>How far to trust this</h2>"
-            f"<p>On {figures['cells']:,} published {escape(answer.species)} cells of donors it had not seen, the classifier "
-            f"reached a macro-F1 of {figures['macro_f1']:.2f}. It answered {100 * figures['answered']:.0f} % of them, and "
-            f"{100 * figures['accuracy_answered']:.0f} % of these answers were right. It knows interneurons of one "
-            "laboratory's protocol only; an excitatory cell gets an interneuron's name unless it is flagged as unlike. "
-            "Not for clinical use.</p>"
+            f"<p>On {figures['cells']:,} published {escape(answer.species)} cells of donors it had not seen, the "
+            f"classifier reached a macro-F1 of {figures['macro_f1']:.2f}. It answered "
+            f"{100 * figures['answered']:.0f} % of them, and {100 * figures['accuracy_answered']:.0f} % of these "
+            "answers were right. It knows interneurons of one laboratory's protocol only; an excitatory cell gets an "
+            "interneuron's name unless it is flagged as unlike. Not for clinical use.</p>"
             f'<p class="soft">helpers {__version__}; model card: <code>helpers/classify/weights/CARD.md</code></p>')

@@ -82,7 +82,8 @@ def drawing(traces: list[Trace], name: str) -> str:
     panels = "".join(_panel(trace, k * HEIGHT) for k, trace in enumerate(traces))
     return (f'<svg viewBox="0 0 {WIDTH} {HEIGHT * len(traces) + 14}" role="img" aria-label="{escape(text)}">'
             f'<title>{escape(text)}</title>{panels}'
-            f'<text x="{WIDTH}" y="{HEIGHT * len(traces) + 10}" text-anchor="end">time from step onset (s)</text></svg>')
+            f'<text x="{WIDTH}" y="{HEIGHT * len(traces) + 10}" text-anchor="end">time from step onset (s)</text>'
+            '</svg>')
 
 
 def _panel(trace: Trace, top: float) -> str:
@@ -97,8 +98,10 @@ def _panel(trace: Trace, top: float) -> str:
         return floor - (mv - low) / (high - low) * (floor - ceiling)
 
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across(t), up(v), strict=True))
-    ticks = "".join(f'<text x="{LEFT - 4}" y="{up(mv) + 4:.1f}" text-anchor="end">{mv:.0f}</text>' for mv in (low, high))
+    ticks = "".join(f'<text x="{LEFT - 4}" y="{up(mv) + 4:.1f}" text-anchor="end">{mv:.0f}</text>'
+                    for mv in (low, high))
     ticks += "".join(f'<text x="{across(s):.1f}" y="{floor + 13:.1f}" text-anchor="middle">{s:g}</text>'
                      for s in (0.0, 0.5, 1.0) if t[0] <= s <= t[-1])
     return (f'<text x="{LEFT}" y="{top + 11}" class="strong">{escape(trace.title)} (mV)</text>'
-            f'<path d="M{LEFT},{ceiling}V{floor}H{right}" class="axis"/><polyline points="{points}" class="trace"/>{ticks}')
+            f'<path d="M{LEFT},{ceiling}V{floor}H{right}" class="axis"/>'
+            f'<polyline points="{points}" class="trace"/>{ticks}')

@@ -119,7 +119,8 @@ def figures_of(answers: pd.DataFrame, classes) -> dict:
         "log_loss_uncalibrated": calibration.log_loss(raw, y),
         "sets": conformal.coverage(sets, y, classes).to_dict(orient="index"),
         "false_alarms": float(answers["unlike"].mean()),
-        "answered": len(answered) / len(y), "accuracy_answered": float((answered["subclass"] == answered["true"]).mean()),
+        "answered": len(answered) / len(y),
+        "accuracy_answered": float((answered["subclass"] == answered["true"]).mean()),
     }
 
 

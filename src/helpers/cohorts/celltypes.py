@@ -28,7 +28,8 @@ def cell_types(species: str) -> tuple[pd.DataFrame, pd.Series]:
     cells = pd.read_csv(fetch("cell_types_specimen_details.csv"), low_memory=False).set_index("specimen__id")
     shared = ephys.index.intersection(cells.index)
     ephys, cells = ephys.loc[shared], cells.loc[shared]
-    kept = ((cells["donor__species"].str.lower() == _LATIN[species]) & ephys["threshold_v_long_square"].notna()).to_numpy()
+    own = cells["donor__species"].str.lower() == _LATIN[species]
+    kept = (own & ephys["threshold_v_long_square"].notna()).to_numpy()
     ephys, cells = ephys[kept], cells[kept]
     expressions = families.features()["mouse_expression"]
     names = [n for members in families.families("aligned").values() for n in members]

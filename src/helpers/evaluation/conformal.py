@@ -100,7 +100,8 @@ class PredictionSets:
         return scores(probabilities, self.kind, rng) <= self.limits + 1e-12
 
 
-def cross_conformal(probabilities, y, parts, donors=None, rng: np.random.Generator | None = None, **options) -> np.ndarray:
+def cross_conformal(probabilities, y, parts, donors=None, rng: np.random.Generator | None = None,
+                    **options) -> np.ndarray:
     """(N, C) sets of out-of-fold predictions: each part's limits come from the other parts.
 
     ``parts`` (N,) is the fold of a cell; ``options`` go to `PredictionSets.fit`. The models of the other folds
