@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from helpers.evaluation import conformal
 from helpers.evaluation.conformal import PredictionSets, limit

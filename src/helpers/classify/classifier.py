@@ -2,7 +2,7 @@
 
 It is the mean of boosted trees and a logistic regression on the 32 features that are defined alike in both
 species and that a recording gives. Its probabilities are calibrated, its prediction sets hold the right
-subclass in 9 of 10 cells of each subclass, and it knows which cells are unlike those it has learnt from.
+subclass at a stated rate in each subclass, and it flags cells unlike those it has learnt from.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pandas as pd
 from safetensors.numpy import load_file, save
 
 from helpers import families, taxonomy
+from helpers.classify.judgement import Judgement
 from helpers.evaluation.calibration import Temperature
 from helpers.evaluation.conformal import PredictionSets
 from helpers.models.linear import LinearModel
@@ -38,8 +39,7 @@ class Classifier:
     """Everything that turns a row of features into an answer.
 
     ``classes`` (C,); ``features`` (P,) names in the order of the columns of ``x``; ``typical`` (C, P) median cell of
-    each class; ``distance_limit`` and ``missing_limit``: beyond either a cell counts as unlike the training
-    cells; ``about``: data, protocol and measured figures, see `helpers.classify.training`.
+    each class; ``about``: data, protocol and measured figures, see `helpers.classify.training`.
     """
 
     species: str
@@ -47,12 +47,9 @@ class Classifier:
     features: tuple[str, ...]
     trees: BoostedTrees
     linear: LinearModel
-    temperature: Temperature
-    sets: PredictionSets
     novelty: Novelty
+    judgement: Judgement
     typical: np.ndarray
-    distance_limit: float
-    missing_limit: int
     about: dict
 
     @property
@@ -67,45 +64,34 @@ class Classifier:
 
     def probabilities(self, x) -> np.ndarray:
         """(N, C) calibrated probabilities of cells ``x`` (N, P), NaN where not measured."""
-        return self.temperature.apply(self.raw(x))
+        return self.judgement.temperature.apply(self.raw(x))
 
     def answers(self, table: pd.DataFrame) -> pd.DataFrame:
-        """One row a cell of ``table`` (columns `features`, units of `families.unit`).
+        """One row a cell of ``table`` (columns `features`, units of `families.unit`); see `Judgement.answers`.
 
-        Columns ``subclass`` (the likeliest), ``p_<class>``, ``set`` (classes of the prediction set joined by a space),
-        ``distance``, ``missing`` (features), ``unlike`` (bool) and ``verdict``: *answered*, *undecided* (the set has
-        not exactly one class) or *unlike* (not like the training cells; the probabilities mean little).
-
-        >>> load("mouse").answers(pd.DataFrame(columns=load("mouse").features)).shape[0]
-        0
+        Raises WeightsError for a table without one of the features.
         """
         absent = [name for name in self.features if name not in table]
         if absent:
             raise WeightsError(f"found no column {absent[0]!r}, expected the {len(self.features)} features of "
                                f"the {self.species} classifier; see `helpers.families.families('{FEATURES}')`")
         x = table[list(self.features)].to_numpy(float)
-        p, names = self.probabilities(x), np.array(self.classes)
-        inside = self.sets.contain(p)
-        distance, missing = self.novelty.distance(x), self.novelty.missing(x)
-        unlike = (distance > self.distance_limit) | (missing > self.missing_limit)
-        verdict = np.where(unlike, "unlike", np.where(inside.sum(axis=1) == 1, "answered", "undecided"))
-        return pd.DataFrame({
-            "subclass": names[p.argmax(axis=1)], **{f"p_{c}": p[:, k] for k, c in enumerate(names)},
-            "set": [" ".join(names[row]) for row in inside], "distance": distance, "missing": missing,
-            "unlike": unlike, "verdict": verdict,
-        }, index=table.index)
+        return self.judgement.answers(
+            self.raw(x), self.novelty.distance(x), self.novelty.missing(x), self.classes, table.index)
 
     def save(self, folder: Path) -> None:
         """Write ``<species>.safetensors`` and ``<species>.json``; each whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
         arrays = {
             **self.trees.arrays("trees."), **self.linear.arrays("linear."), **self.novelty.arrays("novelty."),
-            "temperature.shift": self.temperature.shift, "sets.limits": self.sets.limits, "typical": self.typical,
+            "temperature.shift": self.judgement.temperature.shift, "sets.limits": self.judgement.sets.limits,
+            "typical": self.typical,
         }
+        judgement = self.judgement
         content = {
             "species": self.species, "classes": self.classes, "features": self.features,
-            "temperature": self.temperature.temperature, "miss": self.sets.miss, "kind": self.sets.kind,
-            "distance_limit": self.distance_limit, "missing_limit": self.missing_limit, "about": self.about,
+            "temperature": judgement.temperature.temperature, "miss": judgement.sets.miss, "kind": judgement.sets.kind,
+            "distance_limit": judgement.distance_limit, "missing_limit": judgement.missing_limit, "about": self.about,
         }
         write_atomically(folder / f"{self.species}.safetensors",
                          save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
@@ -136,10 +122,13 @@ def load(species: str, folder: Path | None = None) -> Classifier:
         return Classifier(
             species, tuple(content["classes"]), tuple(content["features"]),
             BoostedTrees.from_arrays(arrays, "trees."), LinearModel.from_arrays(arrays, "linear."),
-            Temperature(content["temperature"], arrays["temperature.shift"]),
-            PredictionSets(arrays["sets.limits"], content["miss"], content["kind"]),
-            Novelty.from_arrays(arrays, "novelty."), arrays["typical"],
-            content["distance_limit"], content["missing_limit"], content["about"],
+            Novelty.from_arrays(arrays, "novelty."),
+            Judgement(
+                Temperature(content["temperature"], arrays["temperature.shift"]),
+                PredictionSets(arrays["sets.limits"], content["miss"], content["kind"]),
+                content["distance_limit"], content["missing_limit"],
+            ),
+            arrays["typical"], content["about"],
         )
     except FileNotFoundError as error:
         raise WeightsError(f"found no {error.filename}, expected the weights of the {species} classifier; "

@@ -47,12 +47,14 @@ def sentence(answer: Answer) -> str:
     if answer.refusal:
         return f"Refused by the rule {answer.refusal.code}: {answer.refusal.text}."
     row, model = answer.row, load(answer.species)
+    judgement = model.judgement
     best = f"{row['subclass']} ({row['p_' + row['subclass']]:.0%})".replace("%", " %")
-    held = f"{1 - model.sets.miss:.0%}".replace("%", " %")
+    held = f"{1 - judgement.sets.miss:.0%}".replace("%", " %")
     inside = row["set"].split()
     if row["verdict"] == "unlike":
-        why = (f"{row['missing']} of {len(model.features)} features are missing" if row["missing"] > model.missing_limit
-               else f"its distance is {row['distance']:.1f}, the limit {model.distance_limit:.1f}")
+        why = (f"{row['missing']} of {len(model.features)} features are missing"
+               if row["missing"] > judgement.missing_limit
+               else f"its distance is {row['distance']:.1f}, the limit {judgement.distance_limit:.1f}")
         return (f"No answer: this cell is unlike the {answer.species} interneurons that the classifier has learnt from "
                 f"({why}). The likeliest subclass would be {best}; do not rely on it.")
     if row["verdict"] == "answered":
