@@ -31,9 +31,9 @@ voltage clamp, or cells that may be excitatory: see the table of strangers below
 
 ## How it was measured
 
-Donors apart throughout. Models of five folds predict the fold that they have not seen. Each fold is then judged with
-temperature, set limits and novelty limits from the other folds. No other setting was chosen on these figures. The models
-behind those limits have seen the judged fold, so calibration and coverage may be a trifle too good.
+Donors apart throughout. Models of five folds predict the fold that they have not seen. Each fold is then judged
+with temperature, set limits and novelty limits from the other folds. No other setting was chosen on these figures. The
+models behind those limits have seen the judged fold, so calibration and coverage may be a trifle too good.
 """
 
 _LIMITS = """

@@ -140,7 +140,8 @@ def about(cohort: Cohort, species: str, unseen: Unseen) -> dict:
     tables = {name: public_files()[name].sha256[:12] for name in TABLES[species]}
     return {
         "tables": tables, "cells": {c: int(n) for c, n in cohort.counts().items()},
-        "donors": int(pd.Series(cohort.donors).nunique()), "seed": SEED, "miss": MISS[species], "false_alarm": FALSE_ALARM,
+        "donors": int(pd.Series(cohort.donors).nunique()), "seed": SEED,
+        "miss": MISS[species], "false_alarm": FALSE_ALARM,
         "protocol": f"{CrossValidation(FOLDS, 1, grouped=True)}, limits of a fold from the other folds",
         "figures": figures_of(tested(cohort, unseen), cohort.classes),
     }
