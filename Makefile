@@ -99,6 +99,10 @@ bench: env  ## time extraction and training against plain implementations of the
 	@$(BIN)/python benchmarks/extraction.py
 	@$(BIN)/python benchmarks/training.py
 
+.PHONY: models
+models: env  ## train and measure the classifiers that `classify` uses, and write their card
+	@$(HELPERS) models
+
 # --- checks ---------------------------------------------------------------------------------------
 
 .PHONY: test

@@ -13,6 +13,8 @@ COMMANDS = {
     "simulate": ("helpers.recordings.cli", "write recordings of simulated neurons"),
     "extract": ("helpers.recordings.cli", "recordings in, feature families and a verdict per cell out"),
     "data": ("helpers.cohorts.cli", "fetch and check the public tables"),
+    "classify": ("helpers.classify.cli", "a recording in, its subclass with all doubts and a page out"),
+    "models": ("helpers.classify.cli", "train and measure the classifiers that classify uses"),
     "suite": ("helpers.evaluation.suite", "train the three human regimes over all repeats and folds"),
     "notebooks": ("helpers.book.cli", "write notebooks/*.ipynb from their MyST sources"),
     "needs": ("helpers.book.cli", "tell make which notebook needs which"),

@@ -10,7 +10,7 @@ from analytic import cell as analytic_cell
 
 from helpers.recordings import quality, verdict
 from helpers.recordings.cell import extract
-from helpers.recordings.nwb import RawSweep
+from helpers.recordings.nwb import VOLTAGE_CLAMP, RawSweep
 from helpers.recordings.scalars import SCALARS
 
 
@@ -63,6 +63,8 @@ SPIKING = 14  # number of a spiking long square in the analytic cell
 #: Sweeps that no reader refuses but no analysis should trust: name → (sweeps, code, part of the sentence).
 BAD_SWEEPS = {
     "no sweeps": (lambda s: [], "no_sweeps", "found no patch-clamp sweep"),
+    "voltage clamp only": (lambda s: [RawSweep(x.code, x.i_pa, x.v_mv, VOLTAGE_CLAMP) for x in s[:3]],
+                           "voltage_clamp_only", "found 3 voltage-clamp sweeps and none in current clamp"),
     "no long squares": (lambda s: of_kind(s, "6SP", "Ramp"), "no_long_squares", "found no long-square sweep"),
     "no short squares": (lambda s: of_kind(s, "PS_", "LP_", "Ramp"), "no_short_squares", "found no short-square"),
     "unknown codes": (lambda s: [RawSweep("FooBar", x.i_pa, x.v_mv) for x in s], "stimulus_codes_unknown",

@@ -93,6 +93,15 @@ def _features(folder: Path, found: pd.DataFrame, feature_set: str) -> tuple[pd.D
     """Feature table of all found cells, and its families."""
     if feature_set in VECTOR_SETS:
         return _vectors(folder / f"families_{feature_set}.npz", found.index)
+    return scalar_table(found, feature_set)
+
+
+def scalar_table(found: pd.DataFrame, feature_set: str) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """Features in the human definition from the scalars of recordings, and their families.
+
+    ``found`` has one row a cell and the columns of `helpers.recordings.scalars.SCALARS`; ``feature_set`` is "aligned"
+    or "mouse", of which the features that recordings give are returned.
+    """
     # The published tables come from two extractions; recordings give the columns of both at once.
     joined = found.select_dtypes("number").astype(float)
     joined = joined.assign(**{f"second_{name}": joined[name] for name in _SECOND if name in joined})

@@ -58,6 +58,14 @@ def _(case):
         return "found no patch-clamp sweep, expected current-clamp sweeps"
 
 
+@rule("voltage_clamp_only", "recording", "Spikes and membrane features need the voltage free to move.")
+def _(case):
+    recording = case.recording
+    numbers = recording.all_sweep_numbers
+    if numbers and all(recording.get_clamp_mode(n) != CURRENT_CLAMP for n in numbers):
+        return f"found {len(numbers)} voltage-clamp sweeps and none in current clamp, expected current-clamp sweeps"
+
+
 @rule("stimulus_codes_unknown", "recording", "Sweeps are sorted into protocols by their stimulus code.")
 def _(case):
     codes = _codes(case.recording)

@@ -1,0 +1,113 @@
+"""Command line of the shipped classifiers: ``classify`` uses them, ``models`` makes them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from helpers.classify.classifier import WeightsError, shipped
+from helpers.cohorts import DataUnavailable, TableError
+from helpers.recordings.results import write_atomically
+from helpers.report import write_text
+from helpers.taxonomy import SPECIES
+
+#: Exit statuses: every file has an answer; some were refused; the call was wrong; no data.
+DONE, REFUSED, WRONG_CALL, NO_DATA = 0, 1, 2, 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command in which the parser's ``prog`` ends."""
+    command = parser.prog.split()[-1]
+    parser.set_defaults(classify_command=command)
+    _COMMANDS[command][0](parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the command; see the exit statuses above."""
+    try:
+        return _COMMANDS[args.classify_command][1](args)
+    except WeightsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_CALL
+    except (DataUnavailable, TableError) as error:
+        print(f"No data: {error}", file=sys.stderr)
+        return NO_DATA
+
+
+def _add_classify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="NWB 2 files, or folders of them")
+    parser.add_argument("--species", choices=SPECIES, help="for files that do not say it")
+    parser.add_argument("--out", type=Path, default=Path("classified"),
+                        help="folder of answers.csv and one HTML page a file (default: classified)")
+    parser.add_argument("--no-reference", action="store_true",
+                        help="do not compare with the published cells (nor fetch their tables)")
+    parser.epilog = (f"Exit status: {DONE} every file has an answer; {REFUSED} some were refused, the reason is "
+                     f"printed and in answers.csv; {WRONG_CALL} the call was wrong.")
+
+
+def _classify(args: argparse.Namespace) -> int:
+    from helpers.classify import answer as answering
+    from helpers.classify import report
+
+    paths = _expanded(args.files)
+    if not paths:
+        print(f"error: found no .nwb file in {args.files[0]}, expected recordings; name the files", file=sys.stderr)
+        return WRONG_CALL
+    if args.out.exists() and not args.out.is_dir():
+        print(f"error: found a file at {args.out}, expected a folder for the pages; give another --out",
+              file=sys.stderr)
+        return WRONG_CALL
+    references, note = ({}, "Not compared with published cells, as asked.") if args.no_reference else answering.known()
+    if note and not args.no_reference:
+        print(note, file=sys.stderr)
+    answers = []
+    for path, name in zip(paths, _page_names(paths), strict=True):
+        found = answering.classify(path, args.species, references)
+        answers.append(found)
+        write_text(args.out / name, report.page(found, note))
+        simulated = " (simulated)" if found.simulated else ""
+        print(f"{path.name}{simulated}: {report.sentence(found)}")
+    write_text(args.out / "answers.csv", answering.as_table(answers).to_csv(index=False, lineterminator="\n"))
+    print(f"{len(answers)} page(s) and answers.csv in {args.out}")
+    return REFUSED if any(a.refusal for a in answers) else DONE
+
+
+def _expanded(files: list[Path]) -> list[Path]:
+    """Files as given, folders as their NWB files in order."""
+    return [path for given in files for path in (sorted(given.glob("*.nwb")) if given.is_dir() else [given])]
+
+
+def _page_names(paths: list[Path]) -> list[str]:
+    """A page name for each file; files of one name in different folders are numbered."""
+    seen: dict[str, int] = {}
+    names = []
+    for path in paths:
+        stem = path.name.removesuffix(".nwb")
+        seen[stem] = seen.get(stem, 0) + 1
+        names.append(f"{stem}.html" if seen[stem] == 1 else f"{stem}-{seen[stem]}.html")
+    return names
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, help="folder of weights and card (default: inside the package)")
+    parser.add_argument("--species", choices=SPECIES, action="append", help="only this one; repeatable")
+
+
+def _models(args: argparse.Namespace) -> int:
+    from helpers.classify import card, strangers, training
+
+    folder, met = args.out or shipped(), {}
+    for species in args.species or SPECIES:
+        model = training.make(species)
+        model.save(folder)
+        figures = model.about["figures"]
+        print(f"{species}: macro-F1 {figures['macro_f1']:.3f}, calibration error {figures['calibration_error']:.3f}, "
+              f"coverage {figures['sets']['all']['coverage']:.3f}, answered {figures['answered']:.3f}")
+        met[species] = strangers.met(model)
+    write_atomically(folder / "CARD.md", card.markdown(folder, met).encode())
+    print(f"weights and model card in {folder}")
+    return DONE
+
+
+_COMMANDS = {"classify": (_add_classify, _classify), "models": (_add_models, _models)}

@@ -1,0 +1,43 @@
+"""Logistic regression as plain arrays, with the winsorising, filling and scaling before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy.special import softmax
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """``low``, ``high`` (P,) limits; ``fill``, ``mean``, ``scale`` (P,); ``weights`` (C, P), ``intercept`` (C,)."""
+
+    low: np.ndarray
+    high: np.ndarray
+    fill: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+    weights: np.ndarray
+    intercept: np.ndarray
+
+    @classmethod
+    def of(cls, pipeline) -> LinearModel:
+        """The arrays of a fitted `helpers.models.table.logistic_regression` pipeline of at least three classes."""
+        winsoriser, imputer, scaler, regression = (step for _, step in pipeline.steps)
+        return cls(winsoriser.low_, winsoriser.high_, imputer.statistics_, scaler.mean_, scaler.scale_,
+                   regression.coef_, regression.intercept_)
+
+    def predict_proba(self, x) -> np.ndarray:
+        """(N, C) probabilities; NaN in ``x`` (N, P) is filled with the training median."""
+        x = np.clip(np.asarray(x, float), self.low, self.high)
+        x = (np.where(np.isnan(x), self.fill, x) - self.mean) / self.scale
+        return softmax(x @ self.weights.T + self.intercept, axis=1)
+
+    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
+        """Every array under ``prefix`` + its name, for safetensors."""
+        return {f"{prefix}{f.name}": getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays, prefix: str) -> LinearModel:
+        """What `arrays` gave."""
+        return cls(**{f.name: arrays[f"{prefix}{f.name}"] for f in fields(cls)})

@@ -1,0 +1,99 @@
+"""Is this cell like any that the model has learnt from? A distance to the nearest class, from training cells only.
+
+Features are centred and scaled by median and quartiles, and their tails drawn in by an inverse hyperbolic sine, so that
+one bad value counts, but not without limit. The distance is Mahalanobis' to the nearest class mean, with one
+covariance for all classes (Lee et al. 2018), over the features that the cell has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from sklearn.covariance import LedoitWolf
+
+#: Scaled values beyond this take no part in means and covariance.
+EDGE = 6.0
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """``median``, ``scale`` (P,) of the features; ``means`` (C, P) and ``covariance`` (P, P) of scaled values.
+
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.normal(size=(300, 2)), rng.integers(2, size=300)
+    >>> distance = Novelty.fit(x, y).distance([[0.0, 0.0], [0.0, 1000.0], [np.nan, np.nan]])
+    >>> bool(distance[0] < distance[1]), float(distance[2])
+    (True, inf)
+    """
+
+    median: np.ndarray
+    scale: np.ndarray
+    means: np.ndarray
+    covariance: np.ndarray
+
+    @classmethod
+    def fit(cls, x, y) -> Novelty:
+        """From training cells ``x`` (N, P), NaN where not measured, of classes ``y`` (N,).
+
+        A feature that no training cell has takes no part, ever.
+        """
+        x, y = np.asarray(x, float), np.asarray(y, int)
+        measured = ~np.isnan(x).all(axis=0)
+        filled = np.where(measured, x, 0.0)
+        low, median, high = np.nanpercentile(filled, [25, 50, 75], axis=0)
+        scale = np.where(high > low, (high - low) / 1.349, 1.0)
+        z = np.clip(np.arcsinh((filled - median) / scale), -EDGE, EDGE)
+        means, rest = np.zeros((y.max() + 1, x.shape[1])), []
+        for c in np.unique(y):
+            inside = z[y == c]
+            counts = np.isfinite(inside).sum(axis=0)
+            means[c] = np.nansum(inside, axis=0) / np.maximum(counts, 1)
+            rest.append(np.nan_to_num(inside - means[c]))
+        covariance = LedoitWolf(assume_centered=True).fit(np.concatenate(rest)).covariance_
+        return cls(np.where(measured, median, np.nan), scale, means[np.unique(y)], covariance)
+
+    def scaled(self, x) -> np.ndarray:
+        """(N, P) scaled values; NaN where not measured, here or in training."""
+        return np.arcsinh((np.asarray(x, float) - self.median) / self.scale)
+
+    def distance(self, x) -> np.ndarray:
+        """(N,) distance to the nearest class, about standard normal for a cell of a Gaussian class.
+
+        The squared distance over k features is chi-squared with k degrees of freedom; its cube root is nearly
+        normal (Wilson & Hilferty 1931), so cells with different features measured can be compared. Infinite
+        for a cell without features.
+        """
+        z = self.scaled(x)
+        out = np.full(len(z), np.inf)
+        patterns, which = np.unique(np.isfinite(z), axis=0, return_inverse=True)
+        for k, has in enumerate(patterns):
+            if not has.any():
+                continue
+            rows, n = np.flatnonzero(which.ravel() == k), int(has.sum())
+            inverse = np.linalg.inv(self.covariance[np.ix_(has, has)])
+            away = z[rows][:, None, has] - self.means[None][:, :, has]
+            nearest = np.einsum("ncp,pq,ncq->nc", away, inverse, away).min(axis=1)
+            out[rows] = ((nearest / n) ** (1 / 3) - (1 - 2 / (9 * n))) / np.sqrt(2 / (9 * n))
+        return out
+
+    def missing(self, x) -> np.ndarray:
+        """(N,) number of features that training cells have and a cell lacks."""
+        return (np.isnan(np.asarray(x, float)) & ~np.isnan(self.median)).sum(axis=1)
+
+    def apart(self, x, others) -> np.ndarray:
+        """(N, M) distance of cells from other cells: root mean square of scaled differences they share."""
+        a, b = self.scaled(x)[:, None], self.scaled(others)[None]
+        shared = np.isfinite(a) & np.isfinite(b)
+        square = np.where(shared, np.nan_to_num(a) - np.nan_to_num(b), 0.0) ** 2
+        count = shared.sum(axis=2)
+        return np.where(count > 0, np.sqrt(square.sum(axis=2) / np.maximum(count, 1)), np.inf)
+
+    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
+        """Every array under ``prefix`` + its name, for safetensors."""
+        return {f"{prefix}{f.name}": getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays, prefix: str) -> Novelty:
+        """What `arrays` gave."""
+        return cls(**{f.name: arrays[f"{prefix}{f.name}"] for f in fields(cls)})

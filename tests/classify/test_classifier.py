@@ -1,0 +1,200 @@
+"""The shipped classifiers: whole, reproducible, calibrated as their card says, and loud about what does not fit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import cohorts
+from helpers.classify import card, training
+from helpers.classify.classifier import FEATURES, Classifier, WeightsError, load, shipped
+from helpers.classify.contributions import contributions, shapley
+from helpers.classify.judgement import FALSE_ALARM, MISS, Judgement, novelty_limits
+from helpers.cohorts import public_files
+from helpers.taxonomy import SPECIES
+
+
+@pytest.fixture(scope="module")
+def human():
+    return cohorts.load("human", FEATURES)
+
+
+@pytest.mark.parametrize("species", SPECIES)
+def test_the_weights_are_small_and_made_from_the_registered_tables(species):
+    model = load(species)
+    assert {name: public_files()[name].sha256[:12] for name in training.TABLES[species]} == model.about["tables"]
+    assert sum(path.stat().st_size for path in shipped().iterdir()) < 1_000_000
+    assert model.about["cells"] == {c: int(n) for c, n in cohorts.load(species, FEATURES).counts().items()}
+
+
+def test_training_again_gives_the_shipped_models(human):
+    trees, linear, novelty = training.fitted(human, training.SEED)
+    model = load("human")
+    assert trees.predict_proba(human.x) == pytest.approx(model.trees.predict_proba(human.x), abs=1e-6)
+    assert linear.predict_proba(human.x) == pytest.approx(model.linear.predict_proba(human.x), abs=1e-4)
+    assert novelty.distance(human.x) == pytest.approx(model.novelty.distance(human.x), abs=1e-6)
+
+
+@pytest.mark.parametrize("species", SPECIES)
+def test_the_figures_of_the_card_are_those_of_a_useful_and_honest_model(species):
+    figures = load(species).about["figures"]
+    assert figures["macro_f1"] > {"mouse": 0.88, "human": 0.74}[species]
+    assert figures["calibration_error"] < figures["calibration_error_uncalibrated"] + 0.01 and (
+        figures["calibration_error"] < 0.06)
+    assert figures["log_loss"] < figures["log_loss_uncalibrated"]
+    assert abs(figures["false_alarms"] - FALSE_ALARM) < 0.02
+    assert figures["accuracy_answered"] > figures["accuracy"]
+    for row in figures["sets"].values():
+        stated = 1 - MISS[species]
+        # Three standard errors of the cells of the class, half as many again for what donors share.
+        assert abs(row["coverage"] - stated) < 0.04 + 3 * np.sqrt(stated * (1 - stated) / row["cells"] * 1.5)
+
+
+def test_probabilities_do_not_depend_on_the_company_of_a_cell(human):
+    model, table = load("human"), human.table
+    together = model.answers(table.head(40))
+    alone = pd.concat([model.answers(table.iloc[[k]]) for k in (0, 7, 39)])
+    pd.testing.assert_frame_equal(together.iloc[[0, 7, 39]], alone)
+
+
+def test_columns_may_come_in_any_order_but_none_may_be_absent(human):
+    model, table = load("human"), human.table.head(5)
+    pd.testing.assert_frame_equal(model.answers(table), model.answers(table[table.columns[::-1]]))
+    with pytest.raises(WeightsError, match="found no column 'tau', expected the 32 features of the human classifier"):
+        model.answers(table.drop(columns="tau"))
+
+
+def test_a_cell_without_features_is_unlike_anything():
+    model = load("mouse")
+    answer = model.answers(pd.DataFrame(np.nan, ["empty"], list(model.features))).iloc[0]
+    assert answer["unlike"] and answer["verdict"] == "unlike" and answer["missing"] == 32
+
+
+@pytest.mark.parametrize("unit", ["mV", "s"])
+def test_cells_in_wrong_units_are_not_answered(human, unit):
+    from helpers import families
+
+    model = load("human")
+    scaled = [f for f in human.table if families.unit(f) == unit]
+    answers = model.answers(human.table.assign(**(1e3 * human.table[scaled])))
+    assert (answers["verdict"] == "unlike").mean() > 0.95
+
+
+def test_saved_and_loaded_classifiers_answer_alike(tmp_path, human):
+    load("human").save(tmp_path)
+    again = load("human", tmp_path)
+    pd.testing.assert_frame_equal(again.answers(human.table.head(9)), load("human").answers(human.table.head(9)))
+    assert {p.name for p in tmp_path.iterdir()} == {"human.safetensors", "human.json"}
+
+
+def test_no_weight_is_pickled():
+    for path in shipped().iterdir():
+        assert path.suffix in (".safetensors", ".json", ".md") and b"pickle" not in path.read_bytes()[:4096]
+
+
+def test_the_card_shows_the_figures_of_the_weights():
+    text = (shipped() / "CARD.md").read_text("utf-8")
+    for species in SPECIES:
+        figures = load(species).about["figures"]
+        assert f"| macro-F1 | {figures['macro_f1']:.3f} |" in text
+        assert f"## {species.capitalize()}" in text
+    assert "Not for clinical" in text and "excitatory cells (spiny dendrites)" in text
+
+
+@pytest.mark.parametrize(("species", "message"), [
+    ("rat", r"found the species 'rat', expected one of \('mouse', 'human'\)"),
+    ("mouse", r"found no .*mouse.json, expected the weights of the mouse classifier; run `python -m helpers models`"),
+])
+def test_weights_that_are_not_there(tmp_path, species, message):
+    with pytest.raises(WeightsError, match=message):
+        load(species, tmp_path)
+
+
+def test_damaged_weights_are_named(tmp_path):
+    shutil.copytree(shipped(), tmp_path / "w")
+    weights = tmp_path / "w" / "human.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(WeightsError, match="the weights of the human classifier in .* cannot be read"):
+        load("human", tmp_path / "w")
+
+
+# --- training ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small(human):
+    rows = np.flatnonzero(pd.Series(human.donors).isin(pd.unique(human.donors)[:40]).to_numpy())
+    cohort = human.take(rows)
+    return cohort, training.cross_fit(cohort, folds=3)
+
+
+def test_no_donor_is_predicted_by_a_model_that_has_seen_it(small):
+    cohort, unseen = small
+    folds = pd.DataFrame({"donor": cohort.donors, "fold": unseen.fold})
+    assert len(folds.drop_duplicates()) == folds["donor"].nunique() and unseen.raw.sum(axis=1) == pytest.approx(1)
+
+
+def test_the_answers_of_a_fold_do_not_depend_on_its_labels(small):
+    cohort, unseen = small
+    inside = unseen.fold == 1
+    before = training.tested(cohort, unseen).loc[inside]
+    cells = cohort.cells.assign(subclass=np.where(inside, "Sst", cohort.cells["subclass"]))
+    changed = type(cohort)(cells, cohort.table, cohort.families, cohort.classes, cohort.excluded)
+    after = training.tested(changed, unseen).loc[inside]
+    pd.testing.assert_frame_equal(before.drop(columns="true"), after.drop(columns="true"))
+
+
+def test_a_small_cohort_makes_a_whole_classifier(small, tmp_path):
+    cohort, unseen = small
+    model = training.train(cohort, unseen, about=training.about(cohort, "human", unseen))
+    model.save(tmp_path)
+    assert json.loads((tmp_path / "human.json").read_text())["about"]["figures"]["cells"] == len(cohort)
+    assert "## Human" in card.markdown(tmp_path) and "## Mouse" not in card.markdown(tmp_path)
+    assert isinstance(load("human", tmp_path), Classifier)
+
+
+@pytest.mark.parametrize("n", [40, 1000])
+def test_the_limits_of_novelty_spend_the_stated_share_of_false_alarms(n):
+    rng = np.random.default_rng(0)
+    distance, missing = rng.normal(size=n), rng.poisson(0.3, size=n)
+    limit, most = novelty_limits(distance, missing, 0.05)
+    alarms = ((distance > limit) | (missing > most)).mean()
+    assert 0.05 - 1.5 / n <= alarms <= 0.05
+
+
+def test_a_judgement_names_each_verdict():
+    raw = np.array([[0.98, 0.01, 0.01], [0.4, 0.35, 0.25]] * 40)
+    y = np.array([0, 1] * 20 + [0, 2] * 20)
+    judge = Judgement.fit(raw, y, np.arange(80), np.zeros(80), np.zeros(80, int))
+    table = judge.answers(raw[:2].repeat(2, axis=0), np.array([0, 9.0, 0, 0]), np.array([0, 0, 0, 3]),
+                          ("a", "b", "c"), list("wxyz"))
+    assert table["verdict"].tolist() == ["answered", "unlike", "undecided", "unlike"]
+    assert table.loc["w", "set"] == "a" and set(table.loc["y", "set"].split()) >= {"b", "c"}
+
+
+# --- contributions -----------------------------------------------------------------------------------------
+
+
+def test_shares_of_a_game_with_a_known_answer():
+    # Three players; worth 1 only if the first and any other are there.
+    shares = shapley(lambda told: (told[:, 0] & (told[:, 1] | told[:, 2])).astype(float), 3)
+    assert shares == pytest.approx([2 / 3, 1 / 6, 1 / 6])
+
+
+def test_players_that_add_nothing_get_nothing_and_sums_split():
+    shares = shapley(lambda told: told @ np.array([3.0, 0.0, -1.0, 0.5]), 4)
+    assert shares == pytest.approx([3, 0, -1, 0.5])
+
+
+def test_the_shares_of_a_cell_add_up_to_its_log_probability(human):
+    model, row = load("human"), human.table.iloc[3]
+    for subclass in model.classes:
+        target = model.classes.index(subclass)
+        shares = contributions(model, row, subclass)
+        cell, typical = (np.log(model.probabilities(x))[:, target] for x in (row.to_numpy()[None], model.typical))
+        assert shares.sum() == pytest.approx(cell[0] - typical.mean(), abs=1e-9)
+    assert list(shares.index) == list(human.families)

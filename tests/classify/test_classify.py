@@ -1,0 +1,244 @@
+"""`python -m helpers classify`: from a file to a page and a row, and from a bad file to one clear sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import analytic
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.__main__ import main
+from helpers.classify import report, traces
+from helpers.classify.answer import Answer, as_table, classify, nearest, species_of
+from helpers.classify.classifier import FEATURES, load
+from helpers.cohorts import load as load_cohort
+from helpers.recordings import nwb
+from helpers.recordings.nwb import RawSweep
+from helpers.recordings.verdict import Finding
+
+
+@pytest.fixture(scope="module")
+def answer(mouse_file):
+    return classify(mouse_file)
+
+
+def foreign(path: Path, sweeps, name=lambda code: code, rate=50_000.0, numbered=True, species="Mus musculus"):
+    """A recording as another laboratory might write it: plain h5py, its own group names, integers and conversions."""
+    with h5py.File(path, "w") as file:
+        file.attrs["nwb_version"] = "2.7.0"
+        file["session_start_time"] = "2024-05-01T10:00:00+02:00"
+        file["general/institution"] = "elsewhere"
+        if species:
+            file["general/subject/species"] = species
+        for k, sweep in enumerate(sweeps):
+            parts = (("acquisition", "CurrentClampSeries", sweep.v_mv, 1e-3 / 64, "volts"),
+                     ("stimulus/presentation", "CurrentClampStimulusSeries", sweep.i_pa, 1e-12 / 4, "amperes"))
+            for folder, kind, values, conversion, unit in parts:
+                group = file.create_group(f"{folder}/trial_{k:03d}_{kind[12:14]}")
+                group.attrs["neurodata_type"] = kind
+                group.attrs["stimulus_description"] = name(sweep.code)
+                if numbered:
+                    group.attrs["sweep_number"] = k
+                scale = conversion * (1e12 if unit == "amperes" else 1e3)
+                data = group.create_dataset("data", data=np.round(values / scale).astype("int32"))
+                data.attrs.update({"unit": unit, "conversion": conversion})
+                start = group.create_dataset("starting_time", data=float(3 * k))
+                start.attrs.update({"rate": rate, "unit": "seconds"})
+    return path
+
+
+# --- answers -----------------------------------------------------------------------------------------------
+
+
+def test_a_good_recording_has_a_whole_answer(answer):
+    model = load("mouse")
+    assert answer.refusal is None and answer.species == "mouse" and answer.simulated
+    assert answer.row[[f"p_{c}" for c in model.classes]].sum() == pytest.approx(1)
+    assert answer.features["v_baseline"] == pytest.approx(analytic.REST, abs=0.5)
+    assert answer.features["rheobase_i"] == pytest.approx(analytic.RHEOBASE)
+    assert answer.features["tau"] == pytest.approx(analytic.TAU, rel=0.1)
+    assert list(answer.shares.index) == list(model.families)
+    assert [t.title for t in answer.traces] == ["downward step, -110 pA", "at rheobase, +110 pA", "strongest step, +210 pA"] or (
+        len(answer.traces) == 3)
+
+
+def test_a_recording_of_another_laboratory_has_the_same_answer(tmp_path, sweeps, answer):
+    other = classify(foreign(tmp_path / "theirs.nwb", sweeps))
+    assert other.refusal is None and not other.simulated
+    assert other.row["subclass"] == answer.row["subclass"]
+    p = [f"p_{c}" for c in load("mouse").classes]
+    assert other.row[p].astype(float).to_numpy() == pytest.approx(answer.row[p].astype(float).to_numpy(), abs=0.05)
+
+
+def test_another_sampling_rate_is_resampled_and_said(tmp_path):
+    path = foreign(tmp_path / "slow.nwb", analytic.cell(rate=25_000.0), rate=25_000.0)
+    found = classify(path)
+    assert found.refusal is None and any("resampled from 25 to 50 kHz" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(("options", "code"), [
+    ({"name": lambda code: "step protocol 3"}, "stimulus_codes_unknown"),
+    ({"numbered": False}, "sweep_numbers_missing"),
+    ({"species": "Rattus norvegicus"}, "species_unknown"),
+    ({"species": ""}, "species_missing"),
+])
+def test_what_another_laboratory_leaves_open_is_refused_by_name(tmp_path, sweeps, options, code):
+    found = classify(foreign(tmp_path / "theirs.nwb", sweeps, **options))
+    assert found.refusal.code == code and found.row is None
+    assert code in report.page(found) and code in report.sentence(found)
+
+
+@pytest.mark.parametrize(("written", "asked", "expected"), [
+    ("mouse", None, "mouse"), ("Homo sapiens", None, "human"), ("", "human", "human"), ("Mus Musculus ", "mouse", "mouse"),
+    ("http://purl.obolibrary.org/obo/NCBITaxon_9606", None, "human"),
+])
+def test_species_as_files_spell_them(written, asked, expected):
+    assert species_of(written, asked) == expected
+
+
+@pytest.mark.parametrize(("written", "asked", "sentence"), [
+    ("human", "mouse", "found a human recording, expected mouse as --species says; leave the option out, or correct "
+     "the file"),
+    ("Rattus norvegicus", "mouse", "found the species 'Rattus norvegicus', expected mouse or human; there are no labelled "
+     "cells of other species to learn from"),
+    ("", None, "found no species in the file, expected mouse or human; say it with --species"),
+])
+def test_species_that_cannot_be_answered_for(written, asked, sentence):
+    assert species_of(written, asked).text == sentence
+
+
+def test_a_published_cell_is_nearest_to_itself():
+    model, cohort = load("human"), load_cohort("human", FEATURES)
+    for row in (0, 100):
+        found = nearest(model, cohort.table.iloc[row], cohort)
+        assert found.index[0] == cohort.table.index[row] and found["distance"].iloc[0] == 0
+        assert found["distance"].is_monotonic_increasing and len(found) == 5
+
+
+# --- traces and page ---------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """Collects tags, addresses and text; void elements aside, every tag must be closed in order."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.found, self.text = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in ("meta", "path", "polyline", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_page_is_whole_and_asks_no_host(answer):
+    text = report.page(answer, "No nearest cells: offline.")
+    page = Page(text)
+    assert not page.open and "http" not in text and "src=" not in text and "url(" not in text
+    tags = {tag for tag, _ in page.found}
+    assert {"title", "main", "h1", "table", "svg"} <= tags and "script" not in tags
+    svg = next(attrs for tag, attrs in page.found if tag == "svg")
+    assert svg["role"] == "img" and answer.cell_id in svg["aria-label"] and "mV" in svg["aria-label"]
+    assert dict(page.found)["html"] == {"lang": "en"} and "width=device-width" in text
+    assert "prefers-color-scheme:dark" in text and "Simulated recording" in page.text
+    assert "No nearest cells: offline." in page.text and report.sentence(answer) in page.text
+
+
+def test_the_page_shows_what_a_file_calls_itself_as_text():
+    evil = Answer(Path("<script>alert(1)</script>.nwb"), "<script>alert(1)</script>", species="<b>",
+                  refusal=Finding("no_spikes", "found <i>none</i>"))
+    text = report.page(evil)
+    assert "<script" not in text and "<i>" not in text and "<b>" not in text and "&lt;script&gt;" in text
+
+
+@pytest.mark.parametrize(("change", "start"), [
+    ({"verdict": "answered", "set": "Sst"}, "Sst (60 %). It is the only subclass in the 90 % prediction set."),
+    ({"verdict": "undecided", "set": "Lamp5 Sst Vip"}, "Undecided between Lamp5, Sst and Vip, the 90 % prediction set."),
+    ({"verdict": "undecided", "set": ""}, "Undecided: no subclass fits well enough for the 90 % prediction set."),
+    ({"verdict": "unlike", "distance": 99.0, "missing": 0}, "No answer: this cell is unlike the mouse interneurons"),
+    ({"verdict": "unlike", "distance": 0.0, "missing": 30}, "No answer: this cell is unlike the mouse interneurons that the "
+     "classifier has learnt from (30 of 32 features are missing)"),
+])
+def test_sentences_for_each_verdict(change, start):
+    row = pd.Series({"subclass": "Sst", "p_Sst": 0.6, "missing": 0, "distance": 0.0} | change, dtype=object)
+    assert report.sentence(Answer(Path("a.nwb"), "a", "mouse", row=row)).startswith(start)
+
+
+def test_thinned_traces_keep_every_extreme():
+    v = np.sin(np.arange(100_000) / 700.0)
+    v[12_345] = 40
+    t, thin = traces.thinned(traces.Trace("", np.arange(100_000) / 5e4, v, 0.0))
+    assert thin.max() == 40 and thin.min() == v.min() and (np.diff(t) >= 0).all() and len(t) <= 2 * traces.COLUMNS
+
+
+# --- command line ------------------------------------------------------------------------------------------
+
+
+def test_many_files_at_once(tmp_path, mouse_file, sweeps, capsys):
+    nwb.write(tmp_path / "in" / "quiet.nwb", [s for s in sweeps if s.v_mv.max() < 0], species="mouse") if (
+        (tmp_path / "in").mkdir() or True) else None
+    nwb.write(tmp_path / "in" / "clamp.nwb", [RawSweep(s.code, s.i_pa, s.v_mv, nwb.VOLTAGE_CLAMP) for s in sweeps[:2]])
+    (tmp_path / "in" / "page.nwb").write_text("<html>not found</html>")
+    status = main(["classify", str(mouse_file), str(tmp_path / "in"), str(tmp_path / "nowhere.nwb"), "--no-reference",
+                   "--out", str(tmp_path / "out")])
+    table = pd.read_csv(tmp_path / "out" / "answers.csv").set_index("cell_id")
+    assert status == 1 and table["verdict"].eq("refused").sum() == 4
+    assert table.loc["clamp", "rule"] == "voltage_clamp_only" and table.loc["page", "rule"] == "not_hdf5"
+    assert table.loc["nowhere", "rule"] == "file_missing" and table.loc["quiet", "rule"] == "no_spikes"
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        "answers.csv", "clamp.html", "nowhere.html", "page.html", "quiet.html", "sub-1_ses-2_icephys.html"}
+    printed = capsys.readouterr().out
+    assert "clamp.nwb (simulated): Refused by the rule voltage_clamp_only: found 2 voltage-clamp sweeps" in printed
+    assert "Not compared with published cells, as asked." in (tmp_path / "out" / "sub-1_ses-2_icephys.html").read_text()
+
+
+def test_without_the_public_tables_there_is_an_answer_and_a_sentence(tmp_path, mouse_file):
+    """As a user has it: another process, no tables, no network."""
+    environment = {**os.environ, "HELPERS_DATA": "", "HELPERS_CACHE": str(tmp_path / "cache"),
+                   "https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-m", "helpers", "classify", str(mouse_file), "--out", "out"],
+                          cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"No nearest cells: .* could not be downloaded", done.stderr)
+    assert "No nearest cells" in (tmp_path / "out" / "sub-1_ses-2_icephys.html").read_text()
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "cell.nwb").write_text("x")
+    main(["classify", str(tmp_path / "a"), str(tmp_path / "b"), "--no-reference", "--out", str(tmp_path / "out")])
+    assert {p.name for p in (tmp_path / "out").glob("*.html")} == {"cell.html", "cell-2.html"}
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda p: [str(p), "--out", str(p / "out")], "error: found no .nwb file in"),
+    (lambda p: [str(p / "x.nwb"), "--no-reference", "--out", str((p / "taken").write_text("") * 0 or p / "taken")],
+     "error: found a file at"),
+])
+def test_calls_that_cannot_be_right(tmp_path, capsys, make, message):
+    assert main(["classify", *map(str, make(tmp_path))]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_table_of_refusals_only():
+    table = as_table([Answer(Path("a.nwb"), "a", refusal=Finding("file_missing", "found no file"))])
+    assert table.loc[0, ["verdict", "rule"]].tolist() == ["refused", "file_missing"]
