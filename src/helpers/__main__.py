@@ -12,6 +12,7 @@ import sys
 COMMANDS = {
     "simulate": ("helpers.recordings.cli", "write recordings of simulated neurons"),
     "extract": ("helpers.recordings.cli", "recordings in, feature families and a verdict per cell out"),
+    "embed": ("helpers.recordings.embedded", "make the simulated cohort of the package anew"),
     "data": ("helpers.cohorts.cli", "fetch and check the public tables"),
     "suite": ("helpers.evaluation.suite", "train the three human regimes over all repeats and folds"),
     "notebooks": ("helpers.book.cli", "write notebooks/*.ipynb from their MyST sources"),
