@@ -83,7 +83,9 @@ def embed(out: Path = FOLDER, work: Path = Path("_build/embedded"), cells: dict[
         raise ValueError(f"found cells of another seed or simulator in {work}, expected {origin}; use another folder")
     results.write_atomically(known, _json(origin))
     places = {row["cell_id"]: work / "cells" / f"{row['cell_id']}.npz" for row in planned}
-    todo = [row for row in planned if not _is_whole(places[row["cell_id"]])]
+    # Species take turns, so that a run that is stopped early can be cut to a smaller cohort of both.
+    todo = sorted((row for row in planned if not _is_whole(places[row["cell_id"]])),
+                  key=lambda row: row["number"] / PLANNED[row["species"]])
     with tqdm(total=len(planned), initial=len(planned) - len(todo), unit="cell") as bar:
         for row, data in zip(todo, _all_made(todo, workers), strict=True):
             results.write_atomically(places[row["cell_id"]], data)
