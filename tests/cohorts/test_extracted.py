@@ -97,7 +97,7 @@ def test_without_a_named_folder_the_sentence_says_which_variable(monkeypatch):
 
 
 def test_a_folder_without_the_asked_families_is_refused(folder):
-    with pytest.raises(DataUnavailable, match="found no families_official.npz in .*choose the paper's, or run"):
+    with pytest.raises(DataUnavailable, match="found no families_official.npz in .*choose the paper's, or"):
         load_folder(folder, "mouse", "official", "simulated")
 
 

@@ -39,11 +39,13 @@ def compare(real: Cohort, simulated: Cohort) -> pd.DataFrame:
 
 
 def _ranges(cohort: Cohort, features: list[str]) -> pd.DataFrame:
-    quantiles = cohort.table[features].groupby(cohort.cells["subclass"].to_numpy()).quantile([0.5, LOW, HIGH])
-    long = quantiles.rename_axis(["subclass", "quantile"]).rename_axis("feature", axis=1).stack(future_stack=True)
-    wide = long.unstack("quantile").rename(columns={0.5: "median", LOW: "low", HIGH: "high"})
+    groups = cohort.table[features].groupby(cohort.cells["subclass"].rename("subclass"))
+    columns = {}
+    for name, q in (("median", 0.5), ("low", LOW), ("high", HIGH)):
+        long = groups.quantile(q).melt(ignore_index=False, var_name="feature")
+        columns[name] = long.set_index("feature", append=True)["value"]
     order = pd.MultiIndex.from_product([cohort.classes, features], names=["subclass", "feature"])
-    return wide[["median", "low", "high"]].reindex(order).rename_axis(columns=None)
+    return pd.DataFrame(columns).reindex(order)
 
 
 def worst(table: pd.DataFrame, n: int = 3) -> pd.Series:

@@ -111,8 +111,8 @@ def _features(folder: Path, found: pd.DataFrame, feature_set: str) -> tuple[pd.D
 def _vectors(path: Path, cells: pd.Index) -> tuple[pd.DataFrame, dict[str, list[str]]]:
     if not path.is_file():
         raise DataUnavailable(
-            f"found no {path.name} in {path.parent}, expected the families of an extraction; choose the paper's, or run "
-            "`python -m helpers simulate` and `extract` and name their folder in HELPERS_SIMULATED")
+            f"found no {path.name} in {path.parent}, expected the families of an extraction; choose the paper's, or "
+            "run `python -m helpers simulate` and `extract` and name their folder in HELPERS_SIMULATED")
     blocks, members = [], {}
     with np.load(path, allow_pickle=False) as arrays:
         rows = pd.Index(arrays["cell_id"]).get_indexer(cells)
