@@ -1,7 +1,8 @@
 # Two commands matter: `make book` builds and checks the book, `make test` builds it and tests everything.
 # `make help` lists the rest. The environment may say:
 #   HELPERS_QUICK=1          fewer repeats and folds, for a first look
-#   HELPERS_COHORT=simulated the cells every notebook uses (published, simulated or dandi)
+#   HELPERS_COHORT=simulated the cells every notebook uses (published, simulated or dandi); when it says nothing,
+#                            published, or simulated where the public tables cannot be had
 #   HELPERS_MEMORY_MB=2048   what one notebook may use
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -12,7 +13,7 @@ JOBS         ?= 2
 TORCH_INDEX  ?= https://download.pytorch.org/whl/cpu
 BIN          := $(VENV)/bin
 HELPERS      := $(BIN)/python -m helpers
-DATA_CHECK   ?= $(HELPERS) data
+DATA_CHECK   ?= $(HELPERS) data --choose
 export OMP_NUM_THREADS ?= 1
 export PYTHONHASHSEED := 0
 
@@ -52,8 +53,8 @@ PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*
 
 .PHONY: book
 book: env  ## build the book into _build/html, running only what changed
-	@$(DATA_CHECK)
-	@$(MAKE) --no-print-directory -j$(JOBS) STEP=book _build/html/index.html
+	@cohort=$$($(DATA_CHECK)) && HELPERS_COHORT="$${cohort:-$$HELPERS_COHORT}" \
+	  $(MAKE) --no-print-directory -j$(JOBS) STEP=book _build/html/index.html
 	@$(HELPERS) summary
 
 # Which notebook needs which stands in their front matter; `helpers needs` writes it down for make.

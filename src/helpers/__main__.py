@@ -12,6 +12,7 @@ import sys
 COMMANDS = {
     "simulate": ("helpers.recordings.cli", "write recordings of simulated neurons"),
     "extract": ("helpers.recordings.cli", "recordings in, feature families and a verdict per cell out"),
+    "embed": ("helpers.recordings.embedded", "make the simulated cohort of the package anew"),
     "data": ("helpers.cohorts.cli", "fetch and check the public tables"),
     "classify": ("helpers.classify.cli", "a recording in, its subclass with all doubts and a page out"),
     "models": ("helpers.classify.cli", "train and measure the classifiers that classify uses"),

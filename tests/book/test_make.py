@@ -15,6 +15,9 @@ from helpers.book.gate import check
 
 pytestmark = pytest.mark.slow
 
+#: What `make book` asks for the data, where the other tests of the small book need none.
+REAL_DATA_CHECK = f"DATA_CHECK={sys.executable} -m helpers data --choose"
+
 
 def chapters(stdout: str) -> list[str]:
     return sorted(line.partition(":")[0] for line in stdout.splitlines() if ": started" in line)
@@ -107,9 +110,13 @@ def test_changed_helpers_and_settings_rerun_all_and_page_code_none(book):
 
 
 def test_simulated_cells_are_announced_on_every_page_that_shows_them(book, built):
+    """Where the public tables cannot be had, the book falls back to simulated cells by itself and says so."""
     assert "book-simulated" not in built[0].page("notebooks/01_data") + built[0].page("book/intro")
-    done = book.make("book", HELPERS_COHORT="simulated", HELPERS_QUICK="1")
+    nowhere = {"HELPERS_CACHE": str(book.root / "cache"), "HTTPS_PROXY": "http://127.0.0.1:9"}
+    done = book.make("book", REAL_DATA_CHECK, HELPERS_QUICK="1", **nowhere)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "\nNo data, so the book is built on the package's simulated cells: " in done.stderr
+    assert chapters(done.stdout) == ["01_data", "02_model", "03_other"]  # settings changed: all of them again
     for page in (
         "notebooks/01_data",
         "notebooks/02_model",
@@ -142,6 +149,15 @@ def test_a_failing_cell_stops_the_build_with_its_number_and_keeps_the_old_book(b
     other.write_text(other.read_text().replace("1 / 0", "pass"))
     assert book.run_all() == ["03_other"]
     assert not kept.exists()
+
+
+def test_an_explicit_cohort_wins(book):
+    nowhere = {"HELPERS_CACHE": str(book.root / "cache"), "HTTPS_PROXY": "http://127.0.0.1:9"}
+    done = book.make("book", REAL_DATA_CHECK, HELPERS_COHORT="published", **nowhere)
+    assert done.returncode != 0
+    assert "\nNo data: mouse_efeature.csv is not in a data folder and could not be downloaded" in done.stderr
+    assert "Error 3" in done.stderr
+    assert chapters(done.stdout) == []
 
 
 def test_missing_data_stops_before_anything_is_built(book):

@@ -91,9 +91,14 @@ def test_real_recordings_meet_the_published_labels(folder):
 
 
 def test_without_a_named_folder_the_sentence_says_which_variable(monkeypatch):
-    monkeypatch.delenv("HELPERS_SIMULATED", raising=False)
-    with pytest.raises(DataUnavailable, match="HELPERS_SIMULATED is not set"):
-        load("mouse", source="simulated")
+    monkeypatch.delenv("HELPERS_DANDI", raising=False)
+    with pytest.raises(DataUnavailable, match="HELPERS_DANDI is not set"):
+        load("mouse", source="dandi")
+
+
+def test_a_folder_without_the_asked_families_is_refused(folder):
+    with pytest.raises(DataUnavailable, match="found no families_official.npz in .*choose the paper's, or"):
+        load_folder(folder, "mouse", "official", "simulated")
 
 
 @pytest.mark.slow

@@ -128,3 +128,50 @@ def test_the_command_exits_with_3_and_one_sentence_without_data(tmp_path, monkey
     assert run.returncode == 3
     assert run.stderr.count("\n") == 1 and run.stderr.startswith("No data: HELPERS_DATA names")
     assert "Traceback" not in run.stderr
+
+
+def choose(monkeypatch, tmp_path, cohort="", folder=None):
+    """`helpers data --choose` on a machine without network or cache."""
+    monkeypatch.setenv("HELPERS_COHORT", cohort)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv(registry.CACHE_FOLDER, str(tmp_path / "cache"))
+    monkeypatch.setenv(registry.DATA_FOLDER, str(folder or ""))
+    command = [sys.executable, "-m", "helpers", "data", "--choose"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_without_data_the_simulated_cohort_is_chosen_and_one_line_says_so(monkeypatch, tmp_path):
+    status, chosen, said = choose(monkeypatch, tmp_path)
+    assert (status, chosen) == (0, "simulated\n")
+    assert said.splitlines()[-1].startswith(  # above it stands where the download was tried
+        "No data, so the book is built on the package's simulated cells: mouse_efeature.csv is not in a data folder"
+    )
+
+
+def test_published_asked_for_and_absent_stops(monkeypatch, tmp_path):
+    status, chosen, said = choose(monkeypatch, tmp_path, "published")
+    assert (status, chosen) == (3, "")
+    assert said.splitlines()[-1].startswith("No data: mouse_efeature.csv is not in a data folder")
+
+
+def test_simulated_asked_for_needs_no_data(monkeypatch, tmp_path):
+    assert choose(monkeypatch, tmp_path, "simulated") == (0, "simulated\n", "")
+
+
+def test_another_cohort_is_refused(monkeypatch, tmp_path):
+    assert choose(monkeypatch, tmp_path, "mice") \
+        == (2, "", "error: HELPERS_COHORT is 'mice'; it must be one of published, dandi, simulated\n")
+
+
+def test_damaged_data_are_no_reason_for_simulated_cells(monkeypatch, tmp_path):
+    (tmp_path / "mouse_efeature.csv").write_text("half")
+    status, chosen, said = choose(monkeypatch, tmp_path, folder=tmp_path)
+    assert (status, chosen) == (3, "")
+    assert "mouse_efeature.csv has 4 bytes" in said
+
+
+def test_with_data_the_published_cohort_is_chosen(monkeypatch):
+    from helpers.cohorts.cli import choose
+
+    assert choose("") == "published"

@@ -101,8 +101,9 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
     limit_mb = memory_limit_mb()
     notebook = read(source)
     metadata = dict(notebook.metadata)
-    asked = settings()
-    used = parameters(notebook, source) | asked
+    defaults = parameters(notebook, source)
+    asked = {name: value for name, value in settings().items() if defaults.get(name) != value}
+    used = defaults | asked
     for old in (target, partial, record, result):
         old.unlink(missing_ok=True)
     for folder in (project.executed, project.failed):

@@ -30,7 +30,8 @@ def strangers(species: str) -> Iterator[tuple[str, pd.DataFrame]]:
     other = "human" if species == "mouse" else "mouse"
     own = cohorts.load(species, FEATURES).table
     try:
-        table, dendrites = cell_types(species)
+        table, specimens = cell_types(species)
+        dendrites = specimens["tag__dendrite_type"]
         yield f"{species} excitatory cells (spiny dendrites)", table[(dendrites == "spiny").to_numpy()]
         yield f"control: {species} aspiny cells, same database", table[(dendrites == "aspiny").to_numpy()]
     except cohorts.DataUnavailable:

@@ -7,15 +7,17 @@ from pathlib import Path
 
 from helpers.cohorts import extracted, published
 from helpers.cohorts.cohort import SOURCES, Cohort, FamilySequence
-from helpers.cohorts.registry import DataUnavailable, fetch, fingerprint, public_files
+from helpers.cohorts.registry import DataAbsent, DataUnavailable, fetch, fingerprint, public_files
 from helpers.cohorts.tables import TableError
 
 #: The environment variables that name folders of extracted cells.
 EXTRACTED_FOLDERS = {"dandi": "HELPERS_DANDI", "simulated": "HELPERS_SIMULATED"}
+#: The simulated cells that come with the package; ``python -m helpers embed`` made them.
+EMBEDDED = Path(__file__).parent / "simulated"
 
 __all__ = [
-    "SOURCES", "Cohort", "DataUnavailable", "FamilySequence", "TableError", "fetch", "fingerprint", "load",
-    "public_files",
+    "EMBEDDED", "SOURCES", "Cohort", "DataAbsent", "DataUnavailable", "FamilySequence", "TableError", "fetch",
+    "fingerprint", "load", "public_files",
 ]
 
 
@@ -24,7 +26,8 @@ def load(species: str, features: str = "aligned", source: str = "published") -> 
 
     Parameters: ``species``, "mouse" or "human"; ``features``, "aligned" (the 32 features defined alike in
     both species), the name of the species (all its features) or, of extracted cells, "paper" or "official"
-    (the twelve vector families); ``source``, one of `SOURCES`.
+    (the twelve vector families); ``source``, one of `SOURCES`. Simulated cells are those of the folder
+    ``HELPERS_SIMULATED``, or else those of the package, which have no "official" families.
     Raises ValueError for another word, `DataUnavailable` when the tables cannot be had.
 
     >>> load("human", "human").table.shape  # doctest: +SKIP
@@ -45,9 +48,11 @@ def load(species: str, features: str = "aligned", source: str = "published") -> 
 
 
 def _folder(source: str) -> Path:
-    """Where the extracted cells of a source lie: a folder that the environment names."""
+    """Where the extracted cells of a source lie: a folder that the environment names, or the package's own."""
     variable = EXTRACTED_FOLDERS[source]
     if not os.environ.get(variable):
+        if source == "simulated":
+            return EMBEDDED
         raise DataUnavailable(
             f"{variable} is not set, expected the folder that `python -m helpers extract` made; set it, "
             "or run with cohort = 'published'"

@@ -35,7 +35,7 @@ def load(folder: Path, species: str, feature_set: str, source: str) -> Cohort:
     "official" (vector families). Labels of simulated cells come from ``cells.csv``, which ``simulate`` wrote
     beside the recordings and ``extract`` carried along; those of real cells from the published metadata.
     Cells that quality control refused, or that have no label of the task, are in ``excluded`` with their reason.
-    Raises DataUnavailable when the folder is not such a folder, or holds no such cell.
+    Raises DataUnavailable when the folder is not such a folder, or holds no such cell or family.
     """
     path = Path(folder) / "cells.parquet"
     if not path.is_file():
@@ -118,6 +118,10 @@ def scalar_table(found: pd.DataFrame, feature_set: str) -> tuple[pd.DataFrame, d
 
 
 def _vectors(path: Path, cells: pd.Index) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    if not path.is_file():
+        raise DataUnavailable(
+            f"found no {path.name} in {path.parent}, expected the families of an extraction; choose the paper's, or "
+            "run `python -m helpers simulate` and `extract` and name their folder in HELPERS_SIMULATED")
     blocks, members = [], {}
     with np.load(path, allow_pickle=False) as arrays:
         rows = pd.Index(arrays["cell_id"]).get_indexer(cells)

@@ -29,6 +29,10 @@ class DataUnavailable(RuntimeError):
     """A public file could not be had, or is not the file that the registry describes."""
 
 
+class DataAbsent(DataUnavailable):
+    """A public file is in no folder and could not be downloaded: nothing is wrong, there is just no data here."""
+
+
 @dataclass(frozen=True)
 class PublicFile:
     """One row of the registry."""
@@ -66,7 +70,7 @@ def fetch(name: str, known: dict[str, PublicFile] | None = None) -> Path:
     """Path of a registered file, from the data folder, the cache, or its address.
 
     Raises `DataUnavailable`, in one sentence that says what was found and what to do, when the file is
-    damaged where it was found, or when it is nowhere.
+    damaged where it was found, and `DataAbsent` when it is nowhere.
 
     >>> fetch("LeeDalley_ephys_fx.csv").name  # doctest: +SKIP
     'LeeDalley_ephys_fx.csv'
@@ -110,7 +114,7 @@ def _download(row: PublicFile) -> Path:
         reason = _reason(error)
     except ValueError:  # pooch's word for a wrong hash; it has deleted the temporary file
         reason = f"what arrived is not the registered file (expected sha256 {row.sha256[:12]}…)"
-    raise DataUnavailable(
+    raise DataAbsent(
         f"{row.name} is not in a data folder and could not be downloaded from {row.url}: {reason}; "
         f"connect to the network and run again, or set {DATA_FOLDER} to a folder that holds the file"
     ) from None

@@ -25,6 +25,8 @@ from helpers.recordings.membrane import Membrane, respond, settled, step
 from helpers.recordings.nwb import RawSweep, write
 from helpers.recordings.results import write_atomically
 
+#: Raised by one with every change that gives other recordings for the same seed; see `helpers.recordings.embedded`.
+VERSION = 2
 KHZ = 50
 ADC_MV = 1 / 32  # step of the amplifier's converter
 AMPLIFIER_NOISE_MV = 0.02
@@ -235,6 +237,16 @@ def label(species: str, subclass: str, seed: int, number: int, defect: str = "")
             "subject_id": donor, "seed": seed, "number": number, "defect": defect}
 
 
+def labels(n: int, seed: int = 0, species: str = "mouse", bad_share: float = 0.1) -> list[dict]:
+    """What each of ``n`` cells of a cohort is, see `label` and `plan`.
+
+    >>> labels(1, seed=3)[0]["cell_id"]
+    'sub-mouse0000_ses-00000_icephys'
+    """
+    planned = enumerate(plan(n, seed, species, bad_share))
+    return [label(species, subclass, seed, number, defect) for number, (subclass, defect) in planned]
+
+
 def simulate(n: int, out: str | Path, seed: int = 0, species: str = "mouse", bad_share: float = 0.1,
              mies: bool = False, workers: int = 0) -> Iterator[Path]:
     """Write a cohort of NWB files and ``cells.csv``; yields each path when its file is there.
@@ -243,8 +255,7 @@ def simulate(n: int, out: str | Path, seed: int = 0, species: str = "mouse", bad
     see `label`, and is written first. ``workers``: processes; 0 works in this one.
     """
     out = Path(out)
-    rows = [label(species, subclass, seed, number, defect)
-            for number, (subclass, defect) in enumerate(plan(n, seed, species, bad_share))]
+    rows = labels(n, seed, species, bad_share)
     out.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
     known = out / "cells.csv"
@@ -252,19 +263,22 @@ def simulate(n: int, out: str | Path, seed: int = 0, species: str = "mouse", bad
         raise ValueError(f"found another cohort in {out}, expected the same call as before; use another folder")
     write_atomically(known, table.encode())
     if not workers:
-        yield from (_make_file(row, out, mies) for row in rows)
+        yield from (make_file(row, out, mies) for row in rows)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_make_file, rows, [out] * n, [mies] * n)
+        yield from pool.map(make_file, rows, [out] * n, [mies] * n)
 
 
-def _make_file(row: dict, out: Path, mies: bool) -> Path:
-    """Simulate and write one cell unless its file is there; a defect of the file is put in before it appears."""
+def make_file(row: dict, out: Path, mies: bool = False, compression: int = 4) -> Path:
+    """Simulate and write one cell of `labels` unless its file is there; returns the path.
+
+    A defect of the file is put in before the file appears. ``compression``: gzip level.
+    """
     path = out / f"{row['cell_id']}.nwb"
     if not path.exists():
         sweeps = cell(row["species"], row["subclass"], row["seed"], row["number"], row["defect"])
         hidden = write(out / f".{path.name}", sweeps, mies=mies, session_id=f"{row['number']:05d}",
-                       subject_id=row["subject_id"], species=row["species"])
+                       subject_id=row["subject_id"], species=row["species"], compression=compression)
         if row["defect"] in defects.OF_FILES:
             defects.OF_FILES[row["defect"]](hidden)
         hidden.replace(path)

@@ -1,0 +1,73 @@
+"""A folder that CellTypesCache filled gives the tables of the registry, and never asks the network."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pandas as pd
+import pytest
+
+from helpers.cohorts import DataUnavailable, celltypes
+
+FEATURES = pd.DataFrame({"specimen_id": [11, 12], "ri": [150.0, 90.0], "tau": [20.0, 8.0], "latency": [1.1, 1.05]})
+SPECIMENS = pd.DataFrame({
+    "specimen__id": [11, 12], "line_name": ["Sst-IRES-Cre", "Pvalb-IRES-Cre"], "donor__species": ["Mus musculus"] * 2,
+    "tag__dendrite_type": ["aspiny"] * 2, "donor__name": ["Sst-1", "Pvalb-1"], "nr__reconstruction_type": [None] * 2,
+    "cell_reporter_status": ["positive"] * 2, "m__glif": [1, 0], "morph_thumb_path": [None] * 2,
+})
+
+
+@pytest.fixture
+def manifest(tmp_path, monkeypatch):
+    """A cache as allensdk leaves it: its own manifest, and the two tables. No socket may be opened."""
+    def refused(*_, **__):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "create_connection", refused)
+    monkeypatch.delenv(celltypes.MANIFEST, raising=False)
+    path = tmp_path / "manifest.json"
+    cache = celltypes._opened(path)  # writes its manifest
+    FEATURES.to_csv(cache.get_cache_path(None, cache.EPHYS_FEATURES_KEY), index=False)
+    (tmp_path / "cells.json").write_text(json.dumps(json.loads(SPECIMENS.to_json(orient="records"))))
+    return path
+
+
+def test_both_tables_come_with_the_registrys_columns(manifest):
+    features, specimens = celltypes.tables(manifest)
+    pd.testing.assert_frame_equal(features[FEATURES.columns], FEATURES)
+    assert specimens[["specimen__id", "line_name", "donor__species"]].equals(
+        SPECIMENS[["specimen__id", "line_name", "donor__species"]])
+
+
+def test_the_environment_names_the_folder(manifest, monkeypatch):
+    assert not celltypes.is_named()
+    monkeypatch.setenv(celltypes.MANIFEST, str(manifest.parent))
+    assert celltypes.is_named()
+    assert celltypes.tables()[0]["ri"].tolist() == [150.0, 90.0]
+
+
+@pytest.mark.parametrize("lost", ["ephys_features.csv", "cells.json"])
+def test_a_table_that_is_not_there_is_not_fetched(manifest, lost):
+    (manifest.parent / lost).unlink()
+    with pytest.raises(DataUnavailable, match=rf"{lost}, expected it in a filled CellTypesCache; call its get_cells"):
+        celltypes.tables(manifest)
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("manifest.json", "{", "which CellTypesCache cannot open"),
+    ("cells.json", "<html>", "that CellTypesCache cannot read"),
+    ("cells.json", "[]", "found no column 'specimen__id'"),
+    ("ephys_features.csv", "ri\n150\n", "found no column 'specimen_id'"),
+])
+def test_what_is_not_a_cache_is_refused_in_a_sentence(manifest, name, content, message):
+    (manifest.parent / name).write_text(content)
+    with pytest.raises(DataUnavailable, match=message) as error:
+        celltypes.tables(manifest)
+    assert "\n" not in str(error.value)
+
+
+def test_no_cache_at_all_says_which_variable(tmp_path):
+    with pytest.raises(DataUnavailable, match="found no .*manifest.json, expected the manifest .*HELPERS_CELL_TYPES"):
+        celltypes.tables(tmp_path)
+    assert not list(tmp_path.iterdir())
