@@ -68,13 +68,27 @@ def oracle(cohort, p):
                          **{f"p_{c}": p[:, i] for i, c in enumerate(cohort.classes)}})
 
 
+def chances(cohort, p):
+    return pd.DataFrame(p, cohort.cells.index, list(cohort.classes))
+
+
+def test_propensities_are_the_shares_within_each_condition():
+    cohort = with_metadata(tell=0.6, n=3000)
+    p = confounds.propensity(cohort, CrossValidation(4, 1))
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    for condition in ("acute", "culture"):
+        inside = (cohort.cells["condition"] == condition).to_numpy()
+        shares = np.bincount(cohort.y[inside], minlength=4) / inside.sum()
+        np.testing.assert_allclose(p[inside].mean(), shares, atol=0.02)
+
+
 def test_weights_make_subclass_and_covariate_independent():
     """With the true probabilities of the subclass given the condition, the weighted table has no association left."""
     cohort = with_metadata(tell=0.6, n=1200)
     culture = (cohort.cells["condition"] == "culture").to_numpy()
     table = np.array([np.bincount(cohort.y[culture == c], minlength=4) for c in (False, True)], float)
     p = (table / table.sum(axis=1, keepdims=True))[culture.astype(int)]
-    weights = confounds.balancing_weights(oracle(cohort, p), cohort, limit=100)
+    weights = confounds.balancing_weights(chances(cohort, p), cohort, limit=100)
     assert weights.mean() == pytest.approx(1)
     weighted = np.array([np.bincount(cohort.y[culture == c], weights[culture == c], 4) for c in (False, True)])
     shares = weighted / weighted.sum(axis=1, keepdims=True)
@@ -86,7 +100,7 @@ def test_weights_make_subclass_and_covariate_independent():
 def test_covariates_that_tell_nothing_weigh_all_cells_alike():
     cohort = with_metadata()
     p = np.tile(np.bincount(cohort.y, minlength=4) / len(cohort), (len(cohort), 1))
-    weights = confounds.balancing_weights(oracle(cohort, p), cohort)
+    weights = confounds.balancing_weights(chances(cohort, p), cohort)
     np.testing.assert_allclose(weights, 1)
     assert confounds.effective_cells(weights) == pytest.approx(len(cohort))
 
