@@ -68,6 +68,9 @@ _build/needs.mk: $(SOURCES) $(wildcard $(ROOM)/notebook.py)
 $(EXECUTED): _build/executed/notebooks/%.ipynb: notebooks/%.md $(CODE) _build/settings
 	@$(HELPERS) run $<
 
+# The chapter on transfer is computed from kept predictions.
+_build/executed/notebooks/08_fair_transfer.ipynb: $(wildcard science/transfer_*.json)
+
 _build/html/index.html: $(EXECUTED) $(PAGES) _build/commit
 	@$(HELPERS) render
 	@touch $@
@@ -92,6 +95,10 @@ serve:  ## show the built book on http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 # --- long runs ------------------------------------------------------------------------------------
+
+.PHONY: science
+science: env  ## run every method of the comparison on transfer that is not kept in science/ yet
+	@$(HELPERS) science --jobs $(JOBS)
 
 .PHONY: suite bench
 suite: env  ## train every human regime over ten repeats of five folds, into _build/suite

@@ -17,6 +17,7 @@ COMMANDS = {
     "classify": ("helpers.classify.cli", "a recording in, its subclass with all doubts and a page out"),
     "models": ("helpers.classify.cli", "train and measure the classifiers that classify uses"),
     "suite": ("helpers.evaluation.suite", "train the three human regimes over all repeats and folds"),
+    "science": ("helpers.evaluation.science", "run every method of the comparison on transfer"),
     "notebooks": ("helpers.book.cli", "write notebooks/*.ipynb from their MyST sources"),
     "needs": ("helpers.book.cli", "tell make which notebook needs which"),
     "run": ("helpers.book.cli", "execute one notebook"),
