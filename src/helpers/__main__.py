@@ -14,6 +14,7 @@ COMMANDS = {
     "extract": ("helpers.recordings.cli", "recordings in, feature families and a verdict per cell out"),
     "data": ("helpers.cohorts.cli", "fetch and check the public tables"),
     "suite": ("helpers.evaluation.suite", "train the three human regimes over all repeats and folds"),
+    "science": ("helpers.evaluation.science", "run every method of the comparison on transfer"),
     "notebooks": ("helpers.book.cli", "write notebooks/*.ipynb from their MyST sources"),
     "needs": ("helpers.book.cli", "tell make which notebook needs which"),
     "run": ("helpers.book.cli", "execute one notebook"),
