@@ -16,12 +16,12 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PowerTransformer
+from sklearn.preprocessing import PowerTransformer, StandardScaler
 
 from helpers.cohorts import Cohort
 from helpers.models.encoder import FamilyEncoder
 from helpers.models.ratios import RatioModel
-from helpers.models.table import Measured, TableModel, Winsoriser, support_vectors
+from helpers.models.table import Measured, TableModel, Winsoriser, _MarginSVC, support_vectors
 
 #: The smallest probability that enters a logarithm.
 FLOOR = 1e-4
@@ -146,6 +146,21 @@ def slow_boosting(seed: int) -> TableModel:
     return TableModel(make_pipeline(Measured(), booster))
 
 
+def boosting_on_ratios(seed: int) -> RatioModel:
+    """Boosting on features and `ratios`, each split choosing among a part of them."""
+    booster = HistGradientBoostingClassifier(
+        learning_rate=0.05, max_iter=250, max_leaf_nodes=12, min_samples_leaf=10, l2_regularization=1.0,
+        max_features=0.3, class_weight="balanced", random_state=seed)
+    return RatioModel(make_pipeline(Measured(), booster))
+
+
+def support_vectors_on_ratios(seed: int) -> RatioModel:
+    """Support vectors with a wider kernel than `table.support_vectors`, on features and `ratios`."""
+    return RatioModel(make_pipeline(
+        Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(),
+        _MarginSVC(C=10.0, gamma=0.005, class_weight="balanced", random_state=seed)))
+
+
 def random_trees(seed: int) -> PriorAdjusted:
     """Extremely randomised trees (Geurts et al. 2006) on features and `ratios`, adjusted for the class shares."""
     forest = ExtraTreesClassifier(
@@ -158,7 +173,9 @@ def random_trees(seed: int) -> PriorAdjusted:
 TABLE_MEMBERS = {
     "discriminant": discriminant,
     "support vectors": support_vectors,
+    "support vectors on ratios": support_vectors_on_ratios,
     "slow boosting": slow_boosting,
+    "boosting on ratios": boosting_on_ratios,
     "random trees": random_trees,
 }
 
