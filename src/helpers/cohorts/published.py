@@ -54,11 +54,13 @@ def human(feature_set: str = "human") -> Cohort:
     """Human cells of the four subclasses, with the features of one set ("aligned" or "human").
 
     ``cells`` adds: ``t_type``, ``original_subclass`` (before the revision), ``area``, ``lobe``, ``layer``,
-    ``condition`` (acute or culture), ``days_in_culture``, ``marker_sum`` and the specimen id.
+    ``condition`` (acute or culture), ``days_in_culture``, ``marker_sum``, the specimen id, and of the donor ``sex``,
+    ``age_years`` and ``disease``.
     ``excluded`` keeps the others.
     """
     metadata = read("LeeDalley_manuscript_metadata.csv").set_index("specimen_id", drop=False)
     ephys = read("LeeDalley_ephys_fx.csv").set_index("specimen_id")
+    donors = read("DataS1_Donor_table.csv").set_index("Donor").reindex(metadata["Donor"].str.upper())
     cells = pd.DataFrame({
         "species": "human",
         "subclass": taxonomy.human_subclass(metadata["Revised_subclass_label"]),
@@ -74,6 +76,9 @@ def human(feature_set: str = "human") -> Cohort:
         "condition": metadata["condition"],
         "days_in_culture": metadata["Days_In_culture"],
         "marker_sum": metadata["marker_sum_norm_label"],
+        "sex": donors["Sex"].to_numpy(),
+        "age_years": donors["Age"].str.extract(r"(\d+)", expand=False).astype(float).to_numpy(),
+        "disease": donors["disease category"].to_numpy(),
     })
     table = ephys.reindex(metadata.index)
     reason = _reason(cells, table["v_baseline"].notna(), taxonomy.HUMAN_SUBCLASSES)

@@ -123,6 +123,14 @@ _HUMAN_RECORDINGS = {
     "Revised_subclass_label": _HUMAN_METADATA["Revised_subclass_label"],
 }
 
+_HUMAN_DONORS = {
+    "Donor": pa.Column(str, pa.Check.str_matches(r"^[Hh]\d\d\.\d\d\.\d\d\d$", error="not a donor such as H17.06.003"),
+                       unique=True),
+    "disease category": text(),
+    "Sex": text(),
+    "Age": pa.Column(object, pa.Check.str_matches(r"^(\d+ yr?s|unknown) *$", error="not as 61 yrs"), nullable=True),
+}
+
 _LAYER1 = {
     "cell_name": identifier(int),
     "v_baseline": number(-110, -20, (-80, -50)),
@@ -137,6 +145,7 @@ SCHEMAS = {
     "LeeDalley_ephys_fx.csv": _HUMAN,
     "LeeDalley_manuscript_metadata.csv": _HUMAN_METADATA,
     "LeeDalley_manuscript_metadata_v2.csv": _HUMAN_RECORDINGS,
+    "DataS1_Donor_table.csv": _HUMAN_DONORS,
     "aibs_mouse_features_E.csv": _LAYER1,
 }
 
