@@ -15,6 +15,7 @@ COMMANDS = {
     "data": ("helpers.cohorts.cli", "fetch and check the public tables"),
     "suite": ("helpers.evaluation.suite", "train the three human regimes over all repeats and folds"),
     "science": ("helpers.evaluation.science", "run every method of the comparison on transfer"),
+    "better": ("helpers.evaluation.better", "try the better model on development donors, score it once on final ones"),
     "notebooks": ("helpers.book.cli", "write notebooks/*.ipynb from their MyST sources"),
     "needs": ("helpers.book.cli", "tell make which notebook needs which"),
     "run": ("helpers.book.cli", "execute one notebook"),

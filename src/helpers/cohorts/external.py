@@ -6,8 +6,8 @@ Three sets, none of which takes part in any training by default:
 * ``cell types``: the Allen Cell Types Database, recorded without RNA, labelled by the driver line of the mouse;
 * ``layer 1``: Patch-seq cells of layer 1 that are not in the mouse table, features in the human definition.
 
-Each brings the part of the aligned features that it has. Cells and animals that the mouse cohort has too are
-left out, with the reason.
+Each brings the part of the aligned features that it has. Cells that the mouse table has too are left out, with the
+reason; `helpers.evaluation.few_shot.matched` takes the training cells of shared animals out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from helpers import families, taxonomy
-from helpers.cohorts import published
+from helpers.cohorts import published, tables
 from helpers.cohorts.cohort import Cohort
 from helpers.cohorts.registry import fetch
 from helpers.cohorts.tables import identifier, number, text, validate
@@ -142,7 +142,7 @@ def cell_types() -> Cohort:
     expressions = families.features()["mouse_expression"]
     aligned = [feature for members in families.families("aligned").values() for feature in members]
     table = published.mouse_features(joined, [f for f in aligned if "second_" not in expressions[f]])
-    return _cohort(cells, table, _overlap(cells["donor"], ephys.index))
+    return _cohort(cells, table, _overlap(ephys.index))
 
 
 def layer1() -> Cohort:
@@ -157,7 +157,7 @@ def layer1() -> Cohort:
         trough_slowdeltav_rheo=known["trough_v_rheo"] - known["fast_trough_v_rheo"],
         trough_deltav_ramp=known["trough_v_ramp"] - known["threshold_v_ramp"],
     )
-    return _cohort(cells, known[[f for f in aligned if f in known]], _overlap(cells["donor"], known.index))
+    return _cohort(cells, known[[f for f in aligned if f in known]], _overlap(known.index))
 
 
 #: The external sets by name.
@@ -172,8 +172,7 @@ def shared(cohort: Cohort, features) -> Cohort:
 
 
 def _cells(subclass: pd.Series, donor: pd.Series) -> pd.DataFrame:
-    cells = pd.DataFrame({"species": "mouse", "subclass": subclass, "donor": donor, "source": "published"})
-    return cells
+    return pd.DataFrame({"species": "mouse", "subclass": subclass, "donor": donor, "source": "published"})
 
 
 def _animal(donor_name: pd.Series) -> pd.Series:
@@ -181,17 +180,10 @@ def _animal(donor_name: pd.Series) -> pd.Series:
     return "mouse-" + donor_name.str.extract(r"(\d+)$", expand=False)
 
 
-def _overlap(donor: pd.Series, specimen: pd.Index) -> pd.Series:
-    """Whether the public mouse table, analysed or not, has the same animal or the same cell."""
-    ours = read_mouse_metadata()
-    animals = set("mouse-" + ours["donor_id"].astype(str))
-    return donor.isin(animals) | pd.Series(specimen.isin(ours["cell_specimen_id"]), index=donor.index)
-
-
-def read_mouse_metadata() -> pd.DataFrame:
-    """The mouse metadata, against which an overlap is looked for."""
-    from helpers.cohorts import tables
-    return tables.read("20200711_patchseq_metadata_mouse.csv")
+def _overlap(specimen: pd.Index) -> pd.Series:
+    """Whether the public mouse table, analysed or not, has the same cell."""
+    ours = tables.read("20200711_patchseq_metadata_mouse.csv")
+    return pd.Series(specimen.isin(ours["cell_specimen_id"]), index=specimen)
 
 
 def _cohort(cells: pd.DataFrame, table: pd.DataFrame, overlap: pd.Series) -> Cohort:
@@ -199,7 +191,7 @@ def _cohort(cells: pd.DataFrame, table: pd.DataFrame, overlap: pd.Series) -> Coh
     reason[table["v_baseline"].isna() | table["rheobase_i"].isna()] = "no long-square features"
     reason[~cells["subclass"].isin(taxonomy.MOUSE_SUBCLASSES)] = "not one of the five subclasses"
     reason[cells["subclass"].isna()] = "no label"
-    reason[overlap] = "the mouse cohort has this cell or its animal"
+    reason[overlap] = "the mouse table has this cell"
     keep = (reason == "").to_numpy()
     cells.index = cells.index.astype(str)
     table = table.set_axis(cells.index, axis=0).replace([np.inf, -np.inf], np.nan)
