@@ -18,6 +18,7 @@ COMMANDS = {
     "models": ("helpers.classify.cli", "train and measure the classifiers that classify uses"),
     "suite": ("helpers.evaluation.suite", "train the three human regimes over all repeats and folds"),
     "science": ("helpers.evaluation.science", "run every method of the comparison on transfer"),
+    "better": ("helpers.evaluation.better", "try the better model on development donors, score it once on final ones"),
     "notebooks": ("helpers.book.cli", "write notebooks/*.ipynb from their MyST sources"),
     "needs": ("helpers.book.cli", "tell make which notebook needs which"),
     "run": ("helpers.book.cli", "execute one notebook"),

@@ -161,15 +161,15 @@ def read(name: str) -> pd.DataFrame:
     return validate(table, name)
 
 
-def validate(table: pd.DataFrame, name: str | Path) -> pd.DataFrame:
-    """The table, with the column types of its schema (the one of the file called `name`).
+def validate(table: pd.DataFrame, name: str | Path, schema: dict[str, pa.Column] | None = None) -> pd.DataFrame:
+    """The table, with the column types of ``schema`` (default: the one of the file called `name`).
 
     Raises TableError, one sentence for the first thing wrong: a missing column, a value out of range, a
     repeated identifier; with file, column and row (1 is the first row below the header).
     """
     name = Path(name).name
     try:
-        return pa.DataFrameSchema(SCHEMAS[name]).validate(table, lazy=True)
+        return pa.DataFrameSchema(schema or SCHEMAS[name]).validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:
         raise TableError(_sentence(errors.failure_cases, table, name)) from None
 

@@ -1,0 +1,42 @@
+"""The goals of the book against the kept predictions: goal, value, interval and verdict, one line each.
+
+    python benchmarks/science.py            read the predictions kept in the folder science
+    python benchmarks/science.py --rerun    compute those of the better model anew first (about half an hour)
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from helpers import cohorts
+from helpers.__main__ import main as helpers
+from helpers.evaluation import archive, better, goals
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rerun", action="store_true", help="compute the predictions of the better model anew first")
+    args = parser.parse_args()
+    if args.rerun and (status := helpers(["better", "--again"])):
+        return status
+    try:
+        data = better.load()
+        table = goals.table(data)
+        needed = goals.cells_for_gain(data["human"])
+    except (cohorts.DataUnavailable, cohorts.TableError, archive.ArchiveError) as error:
+        print(f"No verdict: {error}", file=sys.stderr)
+        return 3
+    if table.empty:
+        print("Nothing is kept yet: run `python -m helpers better`", file=sys.stderr)
+        return 3
+    for row in table.itertuples(index=False):
+        print(f"{row.goal} ({row[1]}, {row.cells:,} cells): goal {row.needed:.2f}, value {row.value:.3f}, "
+              f"interval {row.low:.3f} to {row.high:.3f}: {row.verdict}")
+    if needed:
+        print(f"human cells that would show a gain of 0.02 from mouse four times in five: about {needed:,}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

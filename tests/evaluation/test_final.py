@@ -1,0 +1,126 @@
+"""Final donors, intervals over donors, verdicts on goals: known answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score
+
+from helpers.evaluation import bootstrap
+from helpers.evaluation.ceiling import neighbours, votes
+from helpers.evaluation.final import FINAL_SHARE, is_final, split
+from helpers.evaluation.goals import best_gain, verdict
+from helpers.evaluation.protocols import CrossValidation
+
+from ..models.conftest import make_cohort
+
+
+def test_no_donor_is_on_both_sides_and_no_cell_is_lost():
+    cohort = make_cohort(n=600)
+    development, final = split(cohort)
+    assert not set(development.donors) & set(final.donors)
+    assert set(development.cells.index) | set(final.cells.index) == set(cohort.cells.index)
+    assert len(development) + len(final) == 600
+
+
+def test_the_rule_reads_the_name_alone_and_takes_about_a_fifth():
+    cohort = make_cohort(n=600)
+    other = replace(cohort, cells=cohort.cells.assign(subclass="Vip"), table=cohort.table * 0)
+    assert split(cohort)[1].cells.index.equals(split(other)[1].cells.index)
+    share = np.mean([is_final(f"donor-{i}") for i in range(5000)])
+    assert abs(share - FINAL_SHARE) < 0.02
+
+
+def test_the_real_final_donors_are_those_that_were_set_aside(monkeypatch):
+    """The numbers of cells and donors, so that a change of the rule or of a donor's spelling does not pass unseen."""
+    from helpers import cohorts
+    _, human = split(cohorts.load("human", "human"))
+    _, mouse = split(cohorts.load("mouse", "aligned"))
+    assert (len(human), len(set(human.donors))) == (132, 23)
+    assert (len(mouse), len(set(mouse.donors))) == (854, 197)
+
+
+def table(true, predicted, model="m"):
+    return pd.DataFrame({"model": model, "repeat": 0, "fold": 0, "cell": [f"c{i}" for i in range(len(true))],
+                         "true": true, "predicted": predicted})
+
+
+def test_macro_f1_of_confusions_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    true, said = rng.choice(list("abc"), 200), rng.choice(list("abcd"), 200)
+    predictions = table(true, said)
+    counts = bootstrap.donor_confusions(predictions, pd.Series("d", index=predictions["cell"]))
+    expected = f1_score(true, said, labels=list("abc"), average="macro")
+    assert bootstrap.macro_f1(counts.sum(0)) == pytest.approx(expected)
+
+
+def test_one_donor_gives_an_interval_without_width():
+    predictions = table(list("aabb"), list("aabb"))
+    e = bootstrap.interval(predictions, pd.Series("d", index=predictions["cell"]), draws=50)
+    assert (e.mean, e.low, e.high) == (1.0, 1.0, 1.0)
+
+
+def test_more_cells_of_one_donor_do_not_narrow_the_interval_as_more_donors_do():
+    rng = np.random.default_rng(0)
+    true = rng.choice(list("ab"), 400)
+    right_donor = rng.random(20) < 0.7
+    donor = np.repeat(np.arange(20), 20)
+    said = np.where(right_donor[donor], true, np.where(true == "a", "b", "a"))
+    predictions = table(true, said)
+    clustered = bootstrap.interval(predictions, pd.Series(donor, index=predictions["cell"]))
+    single = bootstrap.interval(predictions, pd.Series(np.arange(400), index=predictions["cell"]))
+    assert clustered.high - clustered.low > 2 * (single.high - single.low)
+
+
+def test_a_paired_difference_with_itself_is_zero_and_other_cells_are_refused():
+    predictions = table(list("aabb"), list("abab"))
+    donors = pd.Series(list("wxyz"), index=predictions["cell"])
+    e = bootstrap.paired(predictions, predictions, donors, draws=50)
+    assert (e.mean, e.low, e.high, e.p) == (0, 0, 0, 1)
+    with pytest.raises(ValueError, match="found different cells for the two models"):
+        bootstrap.paired(predictions, predictions.iloc[:3], donors)
+    with pytest.raises(ValueError, match="found a cell twice"):
+        bootstrap.interval(pd.concat([predictions, predictions]), donors)
+
+
+@pytest.mark.parametrize(("low", "value", "high", "words"), [
+    (0.86, 0.9, 0.94, "reached"), (0.8, 0.86, 0.9, "reached, but the interval goes below"),
+    (0.8, 0.84, 0.88, "not reached, but within the interval"), (0.7, 0.75, 0.8, "not reached")])
+def test_a_verdict_reads_value_and_interval(low, value, high, words):
+    assert verdict(0.85, value, low, high) == words
+
+
+def test_the_best_gain_is_over_the_best_model_without_mouse():
+    rng = np.random.default_rng(0)
+    rows = []
+    for model, share in (("alone", 0.8), ("worse", 0.5), ("helped", 0.9)):
+        for fold in range(5):
+            true = rng.choice(list("ab"), 300)
+            said = np.where(rng.random(300) < share, true, np.where(true == "a", "b", "a"))
+            rows.append(table(true, said, model).assign(fold=fold))
+    found = best_gain(pd.concat(rows), {"alone": False, "worse": False, "helped": True}, CrossValidation(5, 1))
+    assert found[:2] == ("helped", "alone") and 0.05 < found[2].mean < 0.15
+    assert best_gain(pd.concat(rows), dict.fromkeys(("alone", "worse", "helped"), False), CrossValidation(5, 1)) is None
+
+
+def test_votes_tell_a_shared_error_from_a_split_one():
+    predictions = pd.concat([table(["a", "a", "a"], ["a", "b", "b"], "m"), table(["a", "a", "a"], ["a", "b", "c"], "n")])
+    of = votes(predictions, ["m", "n"])
+    assert of["wrong"].tolist() == [0, 2, 2] and of["same"].tolist() == [False, True, False]
+
+
+def test_neighbours_of_separate_classes_carry_the_label_and_never_the_own_donor():
+    cohort = make_cohort(n=400, shift=6)
+    shares = neighbours(cohort, k=5)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert (shares.argmax(1) == cohort.y).mean() > 0.97
+    # All cells of one donor are copies of one point with a label of their own: none of them sees another.
+    donor = cohort.donors == "donor-3"
+    copied = cohort.table.copy()
+    copied[donor] = copied[donor].iloc[0].to_numpy()
+    lonely = replace(cohort, table=copied, cells=cohort.cells.assign(
+        subclass=np.where(donor, "Vip", cohort.cells["subclass"].where(cohort.cells["subclass"] != "Vip", "Sst"))))
+    assert (neighbours(lonely, k=5)[donor][:, 3] == 0).all()
