@@ -31,7 +31,7 @@ def strangers(species: str) -> Iterator[tuple[str, pd.DataFrame]]:
     own = cohorts.load(species, FEATURES).table
     try:
         table, specimens = cell_types(species)
-        dendrites = specimens["tag__dendrite_type"]
+        dendrites = specimens["tag__dendrite_type"].where(table["threshold_v_rheo"].notna())  # those with a long square
         yield f"{species} excitatory cells (spiny dendrites)", table[(dendrites == "spiny").to_numpy()]
         yield f"control: {species} aspiny cells, same database", table[(dendrites == "aspiny").to_numpy()]
     except cohorts.DataUnavailable:

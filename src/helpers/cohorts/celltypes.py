@@ -18,39 +18,57 @@ import pandas as pd
 from helpers import families
 from helpers.cohorts.published import mouse_features
 from helpers.cohorts.registry import DataUnavailable, fetch
+from helpers.cohorts.tables import identifier, number, text, validate
 
 #: The environment variable that names the manifest, or the folder that holds it.
 MANIFEST = "HELPERS_CELL_TYPES"
 NAME = "manifest.json"
 #: Onset of the long square in these recordings (s); the published mouse table has it at 0.5 s.
 ONSET_S = 1.02
+_CELL_TYPES = {
+    "specimen_id": identifier(int),
+    "vrest": number(-110, -20, (-80, -60)),
+    "ri": number(0, 5000, (50, 500)),
+    "tau": number(1, 500, (5, 50)),
+    "sag": number(-0.5, 3, (0, 0.5)),
+    "latency": number(-0.01, 30, (0.001, 0.5)),
+    "avg_isi": number(1, 2000, (5, 500)),
+    "threshold_t_long_square": number(-1, 60, (0.8, 1.6)),
+    r"(peak|fast_trough|trough|threshold)_v_.*": number(-120, 90, regex=True),
+    r"threshold_i_.*": number(0, 5000, (10, 2000), regex=True),
+}
+_SPECIMENS = {
+    "specimen__id": identifier(int),
+    "line_name": text(),
+    "donor__name": text(nullable=False),
+    "donor__species": text("Mus musculus", "Homo Sapiens", nullable=False),
+    "tag__dendrite_type": text("spiny", "aspiny", "sparsely spiny"),
+}
 _LATIN = {"mouse": "mus musculus", "human": "homo sapiens"}
 
 
 def cell_types(species: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Aligned features (N, 32) of the cells with a long square, and what is known of each specimen (N rows).
+    """Aligned features (N, 32) of the cells of a species, and what is known of each specimen (N rows).
 
     Features that the database does not give are NaN: spike width and four of the firing pattern. Spiny
     dendrites (``tag__dendrite_type``) mark excitatory cells; nearly all aspiny ones are interneurons.
-    Raises `DataUnavailable` when the two tables cannot be had.
+    Raises `DataUnavailable` when the two tables cannot be had, `TableError` when one does not hold what it should.
 
     >>> features, specimens = cell_types("mouse")  # doctest: +SKIP
     """
-    if is_named():
-        ephys, specimens = tables()
-    else:
-        ephys = pd.read_csv(fetch("cell_types_ephys_features.csv"))
-        specimens = pd.read_csv(fetch("cell_types_specimen_details.csv"), low_memory=False)
+    names = ("cell_types_ephys_features.csv", "cell_types_specimen_details.csv")
+    found = tables() if is_named() else [pd.read_csv(fetch(name), low_memory=False) for name in names]
+    schemas = (_CELL_TYPES, _SPECIMENS)
+    ephys, specimens = (validate(*part) for part in zip(found, names, schemas, strict=True))
     ephys, specimens = ephys.set_index("specimen_id"), specimens.set_index("specimen__id")
     shared = ephys.index.intersection(specimens.index)
     ephys, specimens = ephys.loc[shared], specimens.loc[shared]
-    own = specimens["donor__species"].str.lower() == _LATIN[species]
-    kept = (own & ephys["threshold_v_long_square"].notna()).to_numpy()
-    ephys, specimens = ephys[kept], specimens[kept]
+    own = (specimens["donor__species"].str.lower() == _LATIN[species]).to_numpy()
+    ephys, specimens = ephys[own], specimens[own]
     expressions = families.features()["mouse_expression"]
-    names = [name for members in families.families("aligned").values() for name in members]
-    given = [name for name in names if "second_" not in expressions[name]]
-    table = mouse_features(ephys, given).reindex(columns=names)
+    aligned = [name for members in families.families("aligned").values() for name in members]
+    given = [name for name in aligned if "second_" not in expressions[name]]
+    table = mouse_features(ephys, given).reindex(columns=aligned)
     table["latency_rheo"] = ephys["threshold_t_long_square"] - ONSET_S
     return table.astype(float).replace([np.inf, -np.inf], np.nan), specimens
 

@@ -17,13 +17,10 @@ import pandas as pd
 import pandera.pandas as pa
 
 from helpers import families, taxonomy
-from helpers.cohorts import published, tables
+from helpers.cohorts import celltypes, tables
 from helpers.cohorts.cohort import Cohort
 from helpers.cohorts.registry import fetch
 from helpers.cohorts.tables import identifier, number, text, validate
-
-#: Start of the long squares in recordings of the Cell Types Database, s.
-CELL_TYPES_ONSET_S = 1.02
 
 #: Driver lines taken as the name of a subclass. Lines that mark several subclasses are left out.
 DRIVER_LINES = {"Pvalb-IRES-Cre": "Pvalb", "Sst-IRES-Cre": "Sst", "Vip-IRES-Cre": "Vip", "Ndnf-IRES2-dgCre": "Lamp5"}
@@ -63,25 +60,6 @@ _MOTOR = {
     "Afterhyperpolarization (mV)": number(-60, 40, (-30, 0)),
 }
 _MOTOR_CELLS = {"Cell": identifier(), "Mouse": text(), "RNA family": text()}
-_CELL_TYPES = {
-    "specimen_id": identifier(int),
-    "vrest": number(-110, -20, (-80, -60)),
-    "ri": number(0, 5000, (50, 500)),
-    "tau": number(1, 500, (5, 50)),
-    "sag": number(-0.5, 3, (0, 0.5)),
-    "latency": number(-0.01, 30, (0.001, 0.5)),
-    "avg_isi": number(1, 2000, (5, 500)),
-    "threshold_t_long_square": number(-1, 60, (0.8, 1.6)),
-    r"(peak|fast_trough|trough|threshold)_v_.*": number(-120, 90, regex=True),
-    r"threshold_i_.*": number(0, 5000, (10, 2000), regex=True),
-}
-_SPECIMENS = {
-    "specimen__id": identifier(int),
-    "line_name": text(),
-    "donor__name": text(nullable=False),
-    "donor__species": text("Mus musculus", "Homo Sapiens", nullable=False),
-    "tag__dendrite_type": text("spiny", "aspiny", "sparsely spiny"),
-}
 _LAYER1 = {
     "spec_id": identifier(int),
     "mouse": pa.Column(int, coerce=True),
@@ -91,10 +69,7 @@ _LAYER1 = {
     "rheobase_i": number(0, 5000, (10, 500)),
 }
 
-SCHEMAS = {
-    "motor_efeature.csv": _MOTOR, "motor_meta_data.xlsx": _MOTOR_CELLS, "cell_types_ephys_features.csv": _CELL_TYPES,
-    "cell_types_specimen_details.csv": _SPECIMENS, "mouse_l1_dataset_strict.csv": _LAYER1,
-}
+SCHEMAS = {"motor_efeature.csv": _MOTOR, "motor_meta_data.xlsx": _MOTOR_CELLS, "mouse_l1_dataset_strict.csv": _LAYER1}
 
 
 def load(name: str) -> Cohort:
@@ -129,20 +104,11 @@ def motor() -> Cohort:
 
 def cell_types() -> Cohort:
     """Allen Cell Types Database: the driver line stands for the subclass; cells with spiny dendrites are left out."""
-    ephys = read("cell_types_ephys_features.csv").set_index("specimen_id")
-    known = read("cell_types_specimen_details.csv").set_index("specimen__id")
-    known = known[known["donor__species"] == "Mus musculus"]
-    ephys = ephys.loc[ephys.index.intersection(known.index)]
-    known = known.loc[ephys.index]
+    table, known = celltypes.cell_types("mouse")
     subclass = known["line_name"].map(DRIVER_LINES)
     subclass[known["tag__dendrite_type"] == "spiny"] = np.nan  # an excitatory cell that the line marks by chance
     cells = _cells(subclass, _animal(known["donor__name"]))
-    # The same columns as the mouse table, but another onset of the stimulus, and nothing of the second extraction.
-    joined = ephys.assign(threshold_t_long_square=ephys["threshold_t_long_square"] - CELL_TYPES_ONSET_S + 0.5)
-    expressions = families.features()["mouse_expression"]
-    aligned = [feature for members in families.families("aligned").values() for feature in members]
-    table = published.mouse_features(joined, [f for f in aligned if "second_" not in expressions[f]])
-    return _cohort(cells, table, _overlap(ephys.index))
+    return _cohort(cells, table.dropna(axis=1, how="all"), _overlap(table.index))
 
 
 def layer1() -> Cohort:
