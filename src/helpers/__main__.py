@@ -19,6 +19,9 @@ COMMANDS = {
     "run": ("helpers.book.cli", "execute one notebook"),
     "render": ("helpers.book.cli", "stage, render and check the pages"),
     "summary": ("helpers.book.cli", "where the book is, and what each notebook took"),
+    "student": ("helpers.teaching.cli", "write the student's and the instructor's bundle"),
+    "grade": ("helpers.teaching.cli", "grade a folder of submitted notebooks"),
+    "slides": ("helpers.teaching.cli", "write slides from the executed notebooks"),
     "check-html": ("helpers.book.cli", "check a rendered book"),
     "check-prose": ("helpers.book.cli", "find result numbers typed into the prose"),
 }

@@ -8,13 +8,13 @@ from pathlib import Path
 from helpers.cohorts import extracted, published
 from helpers.cohorts.cohort import SOURCES, Cohort, FamilySequence
 from helpers.cohorts.registry import DataUnavailable, fetch, fingerprint, public_files
-from helpers.cohorts.tables import TableError
+from helpers.cohorts.tables import SCHEMAS, TableError
 
 #: The environment variables that name folders of extracted cells.
 EXTRACTED_FOLDERS = {"dandi": "HELPERS_DANDI", "simulated": "HELPERS_SIMULATED"}
 
 __all__ = [
-    "SOURCES", "Cohort", "DataUnavailable", "FamilySequence", "TableError", "fetch", "fingerprint", "load",
+    "SOURCES", "Cohort", "DataUnavailable", "FamilySequence", "TableError", "described", "fetch", "fingerprint", "load",
     "public_files",
 ]
 
@@ -42,6 +42,19 @@ def load(species: str, features: str = "aligned", source: str = "published") -> 
         return loaders[species](features)
     # Recordings give the scalars of the mouse table, whatever the species.
     return extracted.load(_folder(source), species, "mouse" if features == species else features, source)
+
+
+def described(source: str) -> str:
+    """What a chapter reads when it runs on a source, in a sentence for its head.
+
+    >>> described("published").startswith("published feature tables of real cells, ")
+    True
+    """
+    if source != "published":
+        kind = {"dandi": "real cells, extracted from raw recordings", "simulated": "simulated cells, no real neurons"}
+        return kind[source]
+    megabytes = sum(row.bytes for row in public_files().values() if row.name in SCHEMAS) / 1e6
+    return f"published feature tables of real cells, {megabytes:.0f} MB, fetched once for all chapters"
 
 
 def _folder(source: str) -> Path:
