@@ -47,9 +47,9 @@ SOURCES  := $(sort $(wildcard notebooks/[0-9][0-9]_*.md))
 EXECUTED := $(SOURCES:notebooks/%.md=_build/executed/notebooks/%.ipynb)
 ROOM     := src/helpers/book
 # What a notebook may import, and what runs it. The rest of the book's room only shapes pages.
-CODE     := $(shell find src/helpers -type f -not -path '*/__pycache__/*' -not -path '$(ROOM)/*' \
+CODE     := $(shell find src/helpers -type f -not -path '*/__pycache__/*' -not -path '$(ROOM)/*' -not -path 'src/helpers/teaching/*' \
               -not -name __main__.py 2>/dev/null) $(wildcard $(addprefix $(ROOM)/,run.py watch.py notebook.py))
-PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml
+PAGES    := $(shell find book assets $(ROOM) src/helpers/teaching -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml
 
 .PHONY: book
 book: env  ## build the book into _build/html, running only what changed
@@ -89,6 +89,12 @@ notebooks: env  ## write notebooks/*.ipynb from their sources
 .PHONY: offline
 offline: book  ## write the book as one archive and one PDF into _build/offline
 	@$(HELPERS) offline
+
+.PHONY: student slides
+student: env  ## write the student's and the instructor's bundle into _build
+	@$(HELPERS) student
+slides: env  ## write slides from the executed notebooks into _build/slides.html
+	@$(HELPERS) slides
 
 .PHONY: serve
 serve:  ## show the built book on http://localhost:8000

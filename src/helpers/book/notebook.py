@@ -11,6 +11,7 @@ import jupytext
 import nbformat
 import yaml
 
+from helpers.book.colab import setup_cell
 from helpers.book.project import BookError, Project, write_text
 
 QUICK = "quick = True  # fewer repeats, so that it runs in a small session; False gives the numbers of the pages"
@@ -108,9 +109,18 @@ def make_rules(project: Project) -> str:
     )
 
 
+def pair(source: Path) -> nbformat.NotebookNode:
+    """The notebook for Jupyter: the source's cells, after one that makes it work on Colab."""
+    notebook = read(source)
+    setup = setup_cell(source.parent.parent)
+    if setup is not None:
+        notebook.cells.insert(0, setup)
+    return notebook
+
+
 def pair_text(source: Path) -> str:
     """The text that ``notebooks/NN_name.ipynb`` must hold."""
-    notebook = read(source)
+    notebook = pair(source)
     nbformat.validate(notebook)
     return nbformat.writes(notebook).rstrip("\n") + "\n"
 
@@ -120,8 +130,8 @@ def stale_pairs(project: Project) -> list[Path]:
     return [
         source
         for source in sources(project)
-        if not (pair := source.with_suffix(".ipynb")).is_file()
-        or pair.read_text(encoding="utf-8") != pair_text(source)
+        if not (copy := source.with_suffix(".ipynb")).is_file()
+        or copy.read_text(encoding="utf-8") != pair_text(source)
     ]
 
 

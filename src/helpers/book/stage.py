@@ -15,7 +15,13 @@ from helpers.book.notebook import needs
 from helpers.book.project import BookError, Project, write_text
 from helpers.book.provenance import provenance_markdown, run_records
 from helpers.book.results import Results, ledger, merge
+from helpers.teaching import quiz
 
+#: What stands on a folded cell of an exercise instead of "Show code cell source".
+FOLDED = {
+    "solution": {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"},
+    "check": {"code_prompt_show": "Show the check", "code_prompt_hide": "Hide the check"},
+}
 SIMULATED_RUN = (
     "This page was run on simulated cells. Its numbers and figures show that the method works. "
     "They say nothing about real neurons."
@@ -54,8 +60,7 @@ def stage(project: Project) -> Path:
         target = project.stage / "notebooks" / f"{name}.ipynb"
         target.parent.mkdir(exist_ok=True)
         shutil.copy(project.executed / f"{name}.ipynb", target)
-        if name in banners:
-            _banner_in_notebook(target, banners[name])
+        _dress(target, project.notebooks / f"{name}.md", banners.get(name))
     _banner_in_pages(project, pages[0], banners)
     return project.stage
 
@@ -98,12 +103,21 @@ def _admonition(title: str, sentence: str, kind: str) -> str:
     return f":::{{admonition}} {title}\n:class: warning book-{kind}\n{sentence}\n:::\n"
 
 
-def _banner_in_notebook(path: Path, banner: str) -> None:
+def _dress(path: Path, source: Path, banner: str | None) -> None:
+    """What a staged chapter has beyond its executed copy: its banner, its quiz, the words on folded answers."""
     notebook = nbformat.read(path, as_version=4)
     first = next((cell for cell in notebook.cells if cell.cell_type == "markdown"), None)
     if first is None:
         raise BookError(f"{path.name} has no Markdown cell; a chapter starts with its title.")
-    first.source = insert_after_title(first.source, banner)
+    if banner:
+        first.source = insert_after_title(first.source, banner)
+    for cell in notebook.cells:
+        for tag, words in FOLDED.items():
+            if tag in cell.metadata.get("tags", []):
+                cell.metadata["mystnb"] = {**cell.metadata.get("mystnb", {}), **words}
+    questions = quiz.of_chapter(source)
+    if questions:
+        quiz.insert(notebook, quiz.as_html(questions, source.stem))
     nbformat.write(notebook, path)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from helpers.cohorts import extracted, published
 from helpers.cohorts.cohort import SOURCES, Cohort, FamilySequence
 from helpers.cohorts.registry import DataAbsent, DataUnavailable, fetch, fingerprint, public_files
-from helpers.cohorts.tables import TableError
+from helpers.cohorts.tables import SCHEMAS, TableError
 
 #: The environment variables that name folders of extracted cells.
 EXTRACTED_FOLDERS = {"dandi": "HELPERS_DANDI", "simulated": "HELPERS_SIMULATED"}
@@ -16,7 +16,7 @@ EXTRACTED_FOLDERS = {"dandi": "HELPERS_DANDI", "simulated": "HELPERS_SIMULATED"}
 EMBEDDED = Path(__file__).parent / "simulated"
 
 __all__ = [
-    "EMBEDDED", "SOURCES", "Cohort", "DataAbsent", "DataUnavailable", "FamilySequence", "TableError", "fetch",
+    "EMBEDDED", "SOURCES", "Cohort", "DataAbsent", "DataUnavailable", "FamilySequence", "TableError", "described", "fetch",
     "fingerprint", "load", "public_files",
 ]
 
@@ -45,6 +45,19 @@ def load(species: str, features: str = "aligned", source: str = "published") -> 
         return loaders[species](features)
     # Recordings give the scalars of the mouse table, whatever the species.
     return extracted.load(_folder(source), species, "mouse" if features == species else features, source)
+
+
+def described(source: str) -> str:
+    """What a chapter reads when it runs on a source, in a sentence for its head.
+
+    >>> described("published").startswith("published feature tables of real cells, ")
+    True
+    """
+    if source != "published":
+        kind = {"dandi": "real cells, extracted from raw recordings", "simulated": "simulated cells, no real neurons"}
+        return kind[source]
+    megabytes = sum(row.bytes for row in public_files().values() if row.name in SCHEMAS) / 1e6
+    return f"published feature tables of real cells, {megabytes:.0f} MB, fetched once for all chapters"
 
 
 def _folder(source: str) -> Path:
