@@ -67,12 +67,12 @@ def test_it_loads_as_a_cohort(species, features):
     features = species if features == "mouse" else features
     cohort = load(species, features, source="simulated")
     assert cohort.source == "simulated"
-    assert cohort.counts().min() >= 10
+    assert cohort.counts().min() >= 5  # folds of five need them
     assert len(cohort.excluded) and cohort.excluded["reason"].str.len().min() > 0
     if features == "paper":
         assert tuple(cohort.families) == tuple(families.VECTOR_FAMILIES)
         assert [len(m) for m in cohort.families.values()] == [w for _, w in families.VECTOR_FAMILIES.values()]
-        assert np.isfinite(cohort.x).all()
+        assert np.isfinite(cohort.x).mean() > 0.99  # a cell with few spikes may lack a family, with a note
 
 
 def test_proportions_are_those_of_the_published_tables(labels):
