@@ -176,11 +176,12 @@ def test_the_page_shows_what_a_file_calls_itself_as_text():
      "Undecided between Lamp5, Sst and Vip, the 90 % prediction set."),
     ({"verdict": "undecided", "set": ""}, "Undecided: no subclass fits well enough for the 90 % prediction set."),
     ({"verdict": "unlike", "distance": 99.0, "missing": 0}, "No answer: this cell is unlike the mouse interneurons"),
-    ({"verdict": "unlike", "distance": 0.0, "missing": 30}, "No answer: this cell is unlike the mouse interneurons that "
-     "the classifier has learnt from (30 of 32 features are missing)"),
+    ({"verdict": "unlike", "distance": 0.0, "missing": 30}, "No answer: this cell is unlike the mouse interneurons "
+     "that the classifier has learnt from (30 of 32 features are missing)"),
 ])
 def test_sentences_for_each_verdict(change, start):
-    row = pd.Series({"subclass": "Sst", "p_Sst": 0.6, "set": "Sst", "missing": 0, "distance": 0.0} | change, dtype=object)
+    usual = {"subclass": "Sst", "p_Sst": 0.6, "set": "", "missing": 0, "distance": 0.0}
+    row = pd.Series(usual | change, dtype=object)
     assert report.sentence(Answer(Path("a.nwb"), "a", "mouse", row=row)).startswith(start)
 
 

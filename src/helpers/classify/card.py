@@ -53,8 +53,11 @@ _LIMITS = """
 """
 
 
-def markdown(folder: Path, strangers: dict | None = None) -> str:
-    """The card of all weights in a folder. ``strangers``: species → table of `helpers.classify.strangers.met`."""
+def markdown(folder: Path, strangers: dict | None = None, simulated: dict | None = None) -> str:
+    """The card of all weights in a folder.
+
+    ``strangers`` and ``simulated``: species → what `helpers.classify.strangers.met` and ``simulated`` gave.
+    """
     models = [load(species, folder) for species in SPECIES if (folder / f"{species}.json").exists()]
     parts = [_HEAD.format(n_features=len(models[0].features), held=" and ".join(
         f"{100 * (1 - m.judgement.sets.miss):.0f} % for {m.species}" for m in models))]
@@ -62,6 +65,8 @@ def markdown(folder: Path, strangers: dict | None = None) -> str:
         parts.append(_species(model))
         if strangers and model.species in strangers:
             parts.append(_strangers(strangers[model.species]))
+        if simulated and model.species in simulated:
+            parts.append(_simulated(simulated[model.species]))
     return "\n".join(parts) + _LIMITS
 
 
@@ -109,4 +114,13 @@ protocols were put into the published cells on purpose; the quality check refuse
 | Group | Cells | Unlike | Undecided | Answered |
 |---|---|---|---|---|
 {rows}
+"""
+
+
+def _simulated(found: dict) -> str:
+    return f"""
+*Simulated* cells, taken the whole way from NWB file to answer: of {found['cells']}, {found['accuracy']:.3f} were named
+as the class they were drawn from (the commonest class alone: {found['chance']:.3f}); {found['answered']:.3f} were
+answered, {found['accuracy_answered']:.3f} of these rightly. They are caricatures: this shows that the way is sound, no
+more.
 """
