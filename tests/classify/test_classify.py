@@ -66,8 +66,8 @@ def test_a_good_recording_has_a_whole_answer(answer):
     assert answer.features["rheobase_i"] == pytest.approx(analytic.RHEOBASE)
     assert answer.features["tau"] == pytest.approx(analytic.TAU, rel=0.1)
     assert list(answer.shares.index) == list(model.families)
-    assert [t.title for t in answer.traces] == ["downward step, -110 pA", "at rheobase, +110 pA", "strongest step, +210 pA"] or (
-        len(answer.traces) == 3)
+    assert [t.i_pa for t in answer.traces] == [-110, analytic.RHEOBASE, 210]
+    assert [t.title.split(",")[0] for t in answer.traces] == ["downward step", "at rheobase", "strongest step"]
 
 
 def test_a_recording_of_another_laboratory_has_the_same_answer(tmp_path, sweeps, answer):
@@ -97,7 +97,8 @@ def test_what_another_laboratory_leaves_open_is_refused_by_name(tmp_path, sweeps
 
 
 @pytest.mark.parametrize(("written", "asked", "expected"), [
-    ("mouse", None, "mouse"), ("Homo sapiens", None, "human"), ("", "human", "human"), ("Mus Musculus ", "mouse", "mouse"),
+    ("mouse", None, "mouse"), ("Homo sapiens", None, "human"), ("", "human", "human"),
+    ("Mus Musculus ", "mouse", "mouse"),
     ("http://purl.obolibrary.org/obo/NCBITaxon_9606", None, "human"),
 ])
 def test_species_as_files_spell_them(written, asked, expected):
@@ -107,8 +108,8 @@ def test_species_as_files_spell_them(written, asked, expected):
 @pytest.mark.parametrize(("written", "asked", "sentence"), [
     ("human", "mouse", "found a human recording, expected mouse as --species says; leave the option out, or correct "
      "the file"),
-    ("Rattus norvegicus", "mouse", "found the species 'Rattus norvegicus', expected mouse or human; there are no labelled "
-     "cells of other species to learn from"),
+    ("Rattus norvegicus", "mouse", "found the species 'Rattus norvegicus', expected mouse or human; there are no "
+     "labelled cells of other species to learn from"),
     ("", None, "found no species in the file, expected mouse or human; say it with --species"),
 ])
 def test_species_that_cannot_be_answered_for(written, asked, sentence):
@@ -171,14 +172,16 @@ def test_the_page_shows_what_a_file_calls_itself_as_text():
 
 @pytest.mark.parametrize(("change", "start"), [
     ({"verdict": "answered", "set": "Sst"}, "Sst (60 %). It is the only subclass in the 90 % prediction set."),
-    ({"verdict": "undecided", "set": "Lamp5 Sst Vip"}, "Undecided between Lamp5, Sst and Vip, the 90 % prediction set."),
+    ({"verdict": "undecided", "set": "Lamp5 Sst Vip"},
+     "Undecided between Lamp5, Sst and Vip, the 90 % prediction set."),
     ({"verdict": "undecided", "set": ""}, "Undecided: no subclass fits well enough for the 90 % prediction set."),
     ({"verdict": "unlike", "distance": 99.0, "missing": 0}, "No answer: this cell is unlike the mouse interneurons"),
-    ({"verdict": "unlike", "distance": 0.0, "missing": 30}, "No answer: this cell is unlike the mouse interneurons that the "
-     "classifier has learnt from (30 of 32 features are missing)"),
+    ({"verdict": "unlike", "distance": 0.0, "missing": 30}, "No answer: this cell is unlike the mouse interneurons "
+     "that the classifier has learnt from (30 of 32 features are missing)"),
 ])
 def test_sentences_for_each_verdict(change, start):
-    row = pd.Series({"subclass": "Sst", "p_Sst": 0.6, "missing": 0, "distance": 0.0} | change, dtype=object)
+    usual = {"subclass": "Sst", "p_Sst": 0.6, "set": "", "missing": 0, "distance": 0.0}
+    row = pd.Series(usual | change, dtype=object)
     assert report.sentence(Answer(Path("a.nwb"), "a", "mouse", row=row)).startswith(start)
 
 
@@ -193,8 +196,9 @@ def test_thinned_traces_keep_every_extreme():
 
 
 def test_many_files_at_once(tmp_path, mouse_file, sweeps, capsys):
-    nwb.write(tmp_path / "in" / "quiet.nwb", [s for s in sweeps if s.v_mv.max() < 0], species="mouse") if (
-        (tmp_path / "in").mkdir() or True) else None
+    (tmp_path / "in").mkdir()
+    silent = [s for s in sweeps if s.v_mv.max() < 0 or "SP_" in s.code]
+    nwb.write(tmp_path / "in" / "quiet.nwb", silent, species="mouse")
     nwb.write(tmp_path / "in" / "clamp.nwb", [RawSweep(s.code, s.i_pa, s.v_mv, nwb.VOLTAGE_CLAMP) for s in sweeps[:2]])
     (tmp_path / "in" / "page.nwb").write_text("<html>not found</html>")
     status = main(["classify", str(mouse_file), str(tmp_path / "in"), str(tmp_path / "nowhere.nwb"), "--no-reference",
@@ -214,8 +218,8 @@ def test_without_the_public_tables_there_is_an_answer_and_a_sentence(tmp_path, m
     """As a user has it: another process, no tables, no network."""
     environment = {**os.environ, "HELPERS_DATA": "", "HELPERS_CACHE": str(tmp_path / "cache"),
                    "https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
-    done = subprocess.run([sys.executable, "-W", "ignore", "-m", "helpers", "classify", str(mouse_file), "--out", "out"],
-                          cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-W", "ignore", "-m", "helpers", "classify", str(mouse_file), "--out", "out"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert re.search(r"No nearest cells: .* could not be downloaded", done.stderr)
     assert "No nearest cells" in (tmp_path / "out" / "sub-1_ses-2_icephys.html").read_text()
@@ -231,11 +235,11 @@ def test_files_of_one_name_do_not_overwrite_each_other(tmp_path):
 
 @pytest.mark.parametrize(("make", "message"), [
     (lambda p: [str(p), "--out", str(p / "out")], "error: found no .nwb file in"),
-    (lambda p: [str(p / "x.nwb"), "--no-reference", "--out", str((p / "taken").write_text("") * 0 or p / "taken")],
-     "error: found a file at"),
+    (lambda p: [str(p / "x.nwb"), "--no-reference", "--out", str(p / "taken")], "error: found a file at"),
 ])
 def test_calls_that_cannot_be_right(tmp_path, capsys, make, message):
-    assert main(["classify", *map(str, make(tmp_path))]) == 2
+    (tmp_path / "taken").write_text("")
+    assert main(["classify", *make(tmp_path)]) == 2
     assert message in capsys.readouterr().err
 
 

@@ -92,12 +92,14 @@ def _page_names(paths: list[Path]) -> list[str]:
 def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder of weights and card (default: inside the package)")
     parser.add_argument("--species", choices=SPECIES, action="append", help="only this one; repeatable")
+    parser.add_argument("--simulated", type=Path, metavar="DIR",
+                        help="also say in the card how the simulated cells of this folder, made by extract, are named")
 
 
 def _models(args: argparse.Namespace) -> int:
     from helpers.classify import card, strangers, training
 
-    folder, met = args.out or shipped(), {}
+    folder, met, played = args.out or shipped(), {}, {}
     for species in args.species or SPECIES:
         model = training.make(species)
         model.save(folder)
@@ -105,7 +107,9 @@ def _models(args: argparse.Namespace) -> int:
         print(f"{species}: macro-F1 {figures['macro_f1']:.3f}, calibration error {figures['calibration_error']:.3f}, "
               f"coverage {figures['sets']['all']['coverage']:.3f}, answered {figures['answered']:.3f}")
         met[species] = strangers.met(model)
-    write_atomically(folder / "CARD.md", card.markdown(folder, met).encode())
+        if args.simulated:
+            played[species] = strangers.simulated(model, args.simulated)
+    write_atomically(folder / "CARD.md", card.markdown(folder, met, played).encode())
     print(f"weights and model card in {folder}")
     return DONE
 

@@ -23,12 +23,12 @@ _STYLE = """
 @media(prefers-color-scheme:dark){:root{--ink:#ececec;--soft:#ababab;--ground:#16181b;--line:#3d4147;--bar:#56b4e9;
 --against:#e8914f}}
 body{margin:0 auto;max-width:44rem;padding:1rem;background:var(--ground);color:var(--ink);
-font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
-h1{font-size:1.3rem;margin:.2rem 0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
+font:1rem/1.5 system-ui,sans-serif}
+h1,p,li{overflow-wrap:anywhere}h1{font-size:1.3rem;margin:.2rem 0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
 .verdict{border-left:.35rem solid var(--bar);padding:.4rem .8rem;margin:1rem 0}.soft{color:var(--soft);font-size:.9rem}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;padding:.2rem .5rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:middle}
-td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.space{width:45%;min-width:6rem}
+td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.space{width:40%;min-width:4.5rem}
 .bar{display:block;height:.8rem;background:var(--bar);min-width:1px}.against{background:var(--against)}
 svg{width:100%;height:auto;display:block}svg text{fill:var(--ink);font:11px system-ui,sans-serif}
 svg text.strong{font-weight:600}

@@ -1,4 +1,4 @@
-"""Cells that the classifier of one species should not answer for, and what it does with them.
+"""Cells unlike the training cells: those it should not answer for, and simulated ones whose truth is known.
 
 Excitatory cells and the other species come from public tables; wrong units and missing protocols are put into
 published cells of the own species on purpose. Nothing of this takes part in training.
@@ -7,12 +7,14 @@ published cells of the own species on purpose. Nothing of this takes part in tra
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from helpers import cohorts, families
 from helpers.classify.classifier import FEATURES, Classifier
+from helpers.cohorts import extracted
 from helpers.cohorts.celltypes import cell_types
 
 #: Units whose conversion factor is easily lost, and what the loss does to a value.
@@ -53,3 +55,16 @@ def met(classifier: Classifier) -> pd.DataFrame:
         rows[name] = {"cells": len(table), **{v: float((verdict == v).mean())
                                               for v in ("unlike", "undecided", "answered")}}
     return pd.DataFrame.from_dict(rows, orient="index").astype({"cells": int})
+
+
+def simulated(classifier: Classifier, folder: Path) -> dict[str, float]:
+    """How simulated cells of a folder made by ``extract`` are named: the whole way from recording to answer.
+
+    Returns ``cells``, ``accuracy``, ``answered``, ``accuracy_answered`` and ``chance`` (share of the commonest).
+    Simulated cells are caricatures of their class: this shows that the way is sound, not how good it is on real cells.
+    """
+    cohort = extracted.load(folder, classifier.species, FEATURES, "simulated")
+    answers = classifier.answers(cohort.table)
+    right, answered = answers["subclass"] == cohort.cells["subclass"], answers["verdict"] == "answered"
+    return {"cells": len(cohort), "accuracy": float(right.mean()), "answered": float(answered.mean()),
+            "accuracy_answered": float(right[answered].mean()), "chance": float(cohort.counts().max() / len(cohort))}
