@@ -24,7 +24,7 @@ FEATURE_SETS = ("aligned", "mouse", "human")
 #: The twelve IPFX vector families: unit and width at 50 kHz as the paper computes them (2,005 in all).
 VECTOR_FAMILIES = MappingProxyType({
     "first_ap_v": ("mV", 150),
-    "first_ap_dv": ("mV/ms", 149),
+    "first_ap_dv": ("mV", 149),  # change from one sample to the next, 20 µs later
     "isi_shape": ("mV", 100),
     "step_subthresh": ("mV", 417),
     "subthresh_norm": ("1", 139),

@@ -16,8 +16,8 @@ EXTRACTED_FOLDERS = {"dandi": "HELPERS_DANDI", "simulated": "HELPERS_SIMULATED"}
 EMBEDDED = Path(__file__).parent / "simulated"
 
 __all__ = [
-    "EMBEDDED", "SOURCES", "Cohort", "DataAbsent", "DataUnavailable", "FamilySequence", "TableError", "described", "fetch",
-    "fingerprint", "load", "public_files",
+    "EMBEDDED", "SOURCES", "Cohort", "DataAbsent", "DataUnavailable", "FamilySequence", "TableError", "described",
+    "fetch", "fingerprint", "load", "public_files",
 ]
 
 
