@@ -1,4 +1,4 @@
-"""A folder that CellTypesCache filled gives the tables of the registry, and never asks the network."""
+"""The Cell Types Database in the schema of the published tables; a cache of allensdk gives the same, offline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import socket
 import pandas as pd
 import pytest
 
+from helpers import cohorts, families
 from helpers.cohorts import DataUnavailable, celltypes
+
+#: Features that the database does not give.
+LEFT_OUT = {"avg_rate_hero", "isi_cv_hero", "median_isi_hero", "first_isi_inv_hero", "width_rheo"}
 
 FEATURES = pd.DataFrame({"specimen_id": [11, 12], "ri": [150.0, 90.0], "tau": [20.0, 8.0], "latency": [1.1, 1.05]})
 SPECIMENS = pd.DataFrame({
@@ -71,3 +75,23 @@ def test_no_cache_at_all_says_which_variable(tmp_path):
     with pytest.raises(DataUnavailable, match="found no .*manifest.json, expected the manifest .*HELPERS_CELL_TYPES"):
         celltypes.tables(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("species", "spiny", "aspiny"), [("mouse", 571, 459), ("human", 218, 54)])
+def test_cells_by_their_dendrites(species, spiny, aspiny):
+    table, specimens = celltypes.cell_types(species)
+    assert table.index.equals(specimens.index) and table.index.is_unique
+    measured = specimens["tag__dendrite_type"][table["threshold_v_rheo"].notna()]
+    assert measured.value_counts()[["spiny", "aspiny"]].tolist() == [spiny, aspiny]
+    assert list(table.columns) == [name for names in families.families("aligned").values() for name in names]
+    assert set(table.columns[table.isna().all()]) == LEFT_OUT
+
+
+def test_units_are_those_of_the_published_mouse_cells():
+    table, specimens = celltypes.cell_types("mouse")
+    theirs = table[(specimens["tag__dendrite_type"] == "aspiny").to_numpy()].median()
+    ours = cohorts.load("mouse", "aligned").table
+    low, high = ours.quantile(0.1), ours.quantile(0.9)
+    given = theirs.dropna().index
+    assert ((theirs >= low) & (theirs <= high))[given].all()
+    assert table["latency_rheo"].dropna().between(0, 1.01).mean() > 0.99
