@@ -106,12 +106,16 @@ serve:  ## show the built book on http://localhost:8000
 science: env  ## run every method of the comparison on transfer that is not kept in science/ yet
 	@$(HELPERS) science --jobs $(JOBS)
 
-.PHONY: suite bench
+.PHONY: suite bench better bench-science
 suite: env  ## train every human regime over ten repeats of five folds, into _build/suite
 	@$(HELPERS) suite
 bench: env  ## time extraction and training against plain implementations of the same
 	@$(BIN)/python benchmarks/extraction.py
 	@$(BIN)/python benchmarks/training.py
+better: env  ## try the better model on development donors and score it once on final ones, into science
+	@$(HELPERS) better
+bench-science: env  ## goals of the book against kept predictions: goal, value, interval, verdict
+	@$(BIN)/python benchmarks/science.py
 
 .PHONY: models
 models: env  ## train and measure the classifiers that `classify` uses, and write their card

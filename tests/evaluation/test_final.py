@@ -107,7 +107,8 @@ def test_the_best_gain_is_over_the_best_model_without_mouse():
 
 
 def test_votes_tell_a_shared_error_from_a_split_one():
-    predictions = pd.concat([table(["a", "a", "a"], ["a", "b", "b"], "m"), table(["a", "a", "a"], ["a", "b", "c"], "n")])
+    true = ["a", "a", "a"]
+    predictions = pd.concat([table(true, ["a", "b", "b"], "m"), table(true, ["a", "b", "c"], "n")])
     of = votes(predictions, ["m", "n"])
     assert of["wrong"].tolist() == [0, 2, 2] and of["same"].tolist() == [False, True, False]
 

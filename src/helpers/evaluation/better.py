@@ -59,7 +59,7 @@ def candidates(species: str, partner: Cohort) -> dict[str, Callable[[int], objec
 
 def run_development(species: str, own: Cohort, partner: Cohort) -> tuple[pd.DataFrame, object, Cohort]:
     dev, _ = split(own)
-    protocol = development(species, repeats=2 if species == "human" else 1)
+    protocol = development(species)
     return evaluate(candidates(species, partner), dev, protocol), protocol, dev
 
 
