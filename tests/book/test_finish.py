@@ -177,6 +177,13 @@ class TestRedirects:
         assert redirects(Project(root))
 
 
+def test_a_figure_says_its_size(built):
+    page = soup(built[0].page("notebooks/03_other"))
+    (figure,) = page.select("article .cell_output img")
+    with Image.open(built[0].project.html / "_images" / Path(figure["src"]).name) as image:
+        assert (figure["width"], figure["height"]) == tuple(map(str, image.size))
+
+
 def test_the_built_pages_carry_no_library_of_icons(built):
     html = built[0].project.html
     assert list((html / "_static").rglob("fontawesome.js")) == []

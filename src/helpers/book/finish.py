@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from bs4 import BeautifulSoup, Tag
@@ -39,6 +40,8 @@ def finish(project: Project, folder: Path) -> None:
     Icons become part of the page, so that no script of 1.5 MB has to bring them; buttons, tables and landmarks
     get what a screen reader needs; each page says how it was made; images get a palette; moved pages a pointer.
     """
+    for path in (folder / "_images").glob("*.png"):
+        shrink(path)
     icons = Icons(folder / ICONS)
     blocks = provenance_blocks(project)
     for path in sorted(folder.rglob("*.html")):
@@ -48,11 +51,10 @@ def finish(project: Project, folder: Path) -> None:
         page = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml")
         icons.draw(page)
         mend(page)
+        _reserve_room(page, path)
         if name in blocks and (article := page.select_one("article.bd-article")):
             article.append(BeautifulSoup(blocks[name], "html.parser"))
         write_text(path, str(page))
-    for path in (folder / "_images").glob("*.png"):
-        shrink(path)
     for path in [*(folder / "_static").rglob("*.map"), folder / ICONS]:
         path.unlink(missing_ok=True)
     redirect(project, folder)
@@ -117,8 +119,6 @@ def mend(page: BeautifulSoup) -> None:
         _mend_table(table)
     for listing in page.select("[role=doc-biblioentry], [role=list].citation-list, [role=doc-bibliography]"):
         del listing["role"]  # docutils gives roles that do not fit their children
-    for image in page.select("article img:not([loading])")[1:]:
-        image["loading"] = "lazy"
 
 
 def _mend_table(table: Tag) -> None:
@@ -129,6 +129,15 @@ def _mend_table(table: Tag) -> None:
             cell.name = "td"  # the corner above an index without a name is no header
     for cell in table.select("tbody th"):
         cell["scope"] = cell.get("scope", "row")
+
+
+def _reserve_room(page: BeautifulSoup, path: Path) -> None:
+    """Say each figure's size, so that the text does not jump when it arrives."""
+    for image in page.select("article img[src$='.png']:not([width]):not([style])"):
+        file = path.parent / unquote(image["src"])
+        if file.is_file():
+            with Image.open(file) as opened:
+                image["width"], image["height"] = map(str, opened.size)
 
 
 def shrink(path: Path) -> bool:

@@ -140,7 +140,6 @@ def _transplant(article: Tag, name: str, names: set[str], home: str) -> None:
         tag["id"] = f"{_slug(name)}--{tag['id']}"
     for tag in article.select("img[src]"):
         tag["src"] = _from_root(tag["src"], name)
-        del tag["loading"]
     for tag in article.select("a[href]"):
         parts = urlsplit(tag["href"])
         if parts.scheme or parts.netloc:
