@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -19,6 +20,7 @@ from helpers.book.notebook import pair, sources
 from helpers.book.project import BookError, Project
 from helpers.teaching import bundle, slides
 from helpers.teaching.hub import teaching_markdown
+from helpers.teaching.plain import simplify
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +146,29 @@ def test_an_unpacked_bundle_runs_by_itself(made, tmp_path):
     assert done.stderr.strip().splitlines()[-1] == (
         "NotImplementedError: Exercise 1: replace this line by your answer"
     ), done.stderr
+
+
+def test_no_markup_of_the_renderer_is_left_in_a_bundle(made):
+    project, _, _ = made
+    for path in sorted((project.build / "student").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "markdown":
+                assert not re.search(r"\{[a-z:]+\}`|^:::", cell.source, re.MULTILINE), cell.source
+
+
+def test_a_notebook_in_plain_words_has_captions_and_shows_its_sentences():
+    figure = {"figure": {"name": "fig-one", "caption": "All {term}`cells <Cell>`."}}
+    cells = [
+        nbformat.v4.new_markdown_cell(":::{admonition} Take away\n:class: tip\n- {glue:text}`a:.2f`.\n:::\n\nMore."),
+        nbformat.v4.new_code_cell("plot()", metadata={"mystnb": figure}),
+        nbformat.v4.new_code_cell('x = 1\nresults.say(\n    "a",\n    "b",\n);'),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    simplify(notebook)
+    assert [cell.source for cell in notebook.cells] == [
+        "> **Take away**\n>\n> - ‹a›.\n\nMore.",
+        "plot()",
+        "**Figure “one”.** All *cells*.",
+        'x = 1\nresults.say(\n    "a",\n    "b",\n)',
+    ]
+    nbformat.validate(notebook)
