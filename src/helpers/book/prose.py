@@ -65,7 +65,9 @@ class Finding:
 
 def default_pages(project: Project) -> list[Path]:
     """The pages that are written by hand: ``book/*.md`` and the notebooks' sources."""
-    return [*sorted((project.root / "book").glob("*.md")), *sorted(project.notebooks.glob("[0-9]*.md"))]
+    return [*sorted((project.root / "book").glob("*.md")),
+        *sorted((project.root / "book" / "teaching").glob("*.md")),
+        *sorted(project.notebooks.glob("[0-9]*.md"))]
 
 
 def check_pages(pages: Iterable[Path]) -> list[Finding]:

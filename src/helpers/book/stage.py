@@ -16,6 +16,7 @@ from helpers.book.project import BookError, Project, write_text
 from helpers.book.provenance import provenance_markdown, run_records
 from helpers.book.results import Results, ledger, merge
 from helpers.teaching import quiz
+from helpers.teaching.hub import teaching_markdown
 
 #: What stands on a folded cell of an exercise instead of "Show code cell source".
 FOLDED = {
@@ -54,6 +55,8 @@ def stage(project: Project) -> Path:
     generated = project.stage / "book" / "generated"
     write_text(generated / "provenance.md", provenance_markdown(project, runs))
     write_text(generated / "ledger.md", ledger(results))
+    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
+    write_text(generated / "teaching.md", teaching_markdown(runs, config["repository"]))
 
     banners = notebook_banners(project, runs, results)
     for name in chapters:

@@ -16,6 +16,7 @@ from helpers.book.notebook import pair, sources
 from helpers.book.project import Project, write_text
 from helpers.teaching import quiz
 from helpers.teaching.exercises import exercises, stub
+from helpers.teaching.plain import simplify
 
 KINDS = ("student", "instructor")
 #: Files of the repository that a bundle needs, beside its notebooks and the package.
@@ -41,6 +42,7 @@ def copy_of(source: Path, kind: str) -> nbformat.NotebookNode:
     questions = quiz.of_chapter(source)
     if questions:
         quiz.insert(notebook, quiz.as_text(questions))
+    simplify(notebook)
     nbformat.validate(notebook)
     return notebook
 

@@ -139,7 +139,7 @@ def paste(stubbed: str, solution: str, number: int) -> str:
 
 
 def asserts(check: str) -> list[str]:
-    """The check cell statement by statement; only the asserts. BookError when one has no message."""
+    """The asserts of a check cell, as source. BookError when one has no message."""
     found = [node for node in ast.walk(ast.parse(check)) if isinstance(node, ast.Assert)]
     for node in found:
         if node.msg is None:
@@ -157,35 +157,74 @@ def context(notebook: nbformat.NotebookNode, exercise: Exercise, answer: str) ->
         cell.source for cell in notebook.cells[: exercise.task]
         if cell.cell_type == "code" and not {"solution", "check"} & set(tags(cell))
     ]  # fmt: skip
-    wanted = _names(answer)[1] | _names(notebook.cells[exercise.check].source)[1]
+    answered, wanted = _names(answer)
+    wanted = wanted | (_names(notebook.cells[exercise.check].source)[1] - answered)
     taken: list[str] = []
     for source in reversed(cells):
-        bound, read = _names(source)
-        if bound & wanted:
+        bound, needed = _names(source)
+        if (bound | _filled(source)) & wanted:
             taken.append(source)
-            wanted |= read
+            wanted = (wanted - bound) | needed
     return taken[::-1]
 
 
 def _names(source: str) -> tuple[set[str], set[str]]:
-    """Names that a cell binds at its top level, and all names it reads; none of code that cannot be parsed."""
+    """Names that a cell binds at its top level, and names it needs from before; none of code that is no Python."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
         return set(), set()
-    read = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     bound: set[str] = set()
+    needed: set[str] = set()
     for statement in tree.body:
-        for node in _outside_functions(statement):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                bound.add(node.id)
-            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-                bound.add(node.name)
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-                bound |= {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
-    return bound, read
+        read = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        changed = {
+            n.target.id for n in ast.walk(statement) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)
+        }
+        needed |= (read - _inner(statement) | changed) - bound
+        bound |= _bound(statement)
+    return bound, needed
+
+
+def _filled(source: str) -> set[str]:
+    """Containers that a cell puts something into by key: ``table["a"] = ...``."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return set()
+    items = [n for n in ast.walk(tree) if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)]
+    return {n.id for item in items for n in ast.walk(item.value) if isinstance(n, ast.Name)}
+
+
+def _inner(statement: ast.stmt) -> set[str]:
+    """Names that a statement gives itself: arguments, targets of loops, and what is set inside of it."""
+    own: set[str] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.arguments):
+            every = [*node.posonlyargs, *node.args, *node.kwonlyargs, node.vararg, node.kwarg]
+            own |= {a.arg for a in every if a}
+        elif isinstance(node, ast.comprehension):
+            own |= _stored(node.target)
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.For | ast.With | ast.If | ast.Try):
+        own |= _stored(statement)
+    return own
+
+
+def _stored(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """Names that a statement leaves behind, those of changed containers included."""
+    bound: set[str] = set()
+    for node in _outside_functions(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    return bound
 
 
 def _outside_functions(node: ast.AST):

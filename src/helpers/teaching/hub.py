@@ -1,0 +1,57 @@
+"""What a teacher needs to know to put the course on a hub: the link, and memory and time from the last run."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+#: Students for whom the memory of a hub is worked out.
+CLASS_SIZE = 30
+
+
+def nbgitpuller_link(hub: str, repository: str, branch: str, notebook: str) -> str:
+    """A link that copies the repository into a student's home on a JupyterHub and opens a notebook.
+
+    >>> nbgitpuller_link("https://hub.example", "https://github.com/o/n", "main", "notebooks/01_data.ipynb")
+    'https://hub.example/hub/user-redirect/git-pull?repo=https%3A%2F%2Fgithub.com%2Fo%2Fn&branch=main&urlpath=lab%2Ftree%2Fn%2Fnotebooks%2F01_data.ipynb'
+    """
+    name = urlsplit(repository).path.rstrip("/").rpartition("/")[2]
+    asked = urlencode({"repo": repository, "branch": branch, "urlpath": f"lab/tree/{name}/{notebook}"})
+    return f"{hub}/hub/user-redirect/git-pull?{asked}"
+
+
+def teaching_markdown(runs: list[dict[str, Any]], repository: dict[str, str]) -> str:
+    """The generated part of the instructor guide: memory per student as measured, and the hub's link.
+
+    ``runs``: run records of the chapters; ``repository``: that of _config.yml.
+    """
+    lines = ["## On a hub", ""]
+    if runs:
+        most = max(runs, key=lambda run: run["peak_mb"])
+        kind = "quick " if most["quick"] else ""
+        lines += [
+            f"In the {kind}run that made this book the most a chapter needed was {most['peak_mb']:,} MB "
+            f"({most['notebook']}). A hub for {CLASS_SIZE} students at work on it at once needs "
+            f"{CLASS_SIZE * most['peak_mb'] / 1024:,.0f} GB, and two processors for every few students.",
+            "",
+            "| Chapter | Memory per student (MB) | Run (s) | Kind of run |",
+            "| --- | ---: | ---: | --- |",
+        ]
+        lines += [
+            f"| {run['notebook']} | {run['peak_mb']:,} | {run['wall_s']:.0f} "
+            f"| {'quick' if run['quick'] else 'full'}, {run['cohort']} |"
+            for run in runs
+        ]
+        lines.append("")
+    link = nbgitpuller_link(
+        "https://YOUR-HUB", repository["url"], repository.get("branch", "main"), "notebooks/01_data.ipynb"
+    )
+    lines += [
+        "Put the tables in one folder that all students can read, and set `HELPERS_DATA` to it in the environment "
+        "of the hub.",
+        "Students get the notebooks by a link of [nbgitpuller](https://nbgitpuller.readthedocs.io). "
+        "Put the name of your hub in:",
+        "",
+        f"```text\n{link}\n```",
+    ]
+    return "\n".join(lines) + "\n"
