@@ -124,6 +124,8 @@ def one_page(project: Project, title: str, home: str) -> str:
             raise BookError(f"{name}.html holds no article; `make book` renders it anew.")
         for tag in article.select(SCREEN_ONLY):
             tag.decompose()
+        for tag in article.select("details.book-provenance"):
+            tag["open"] = ""  # paper does not unfold
         _transplant(article, name, set(names), home)
         sections.append(f'<section class="printed" id="{_slug(name)}">{article}</section>')
     mathjax = "_static/mathjax/tex-mml-chtml.js"
