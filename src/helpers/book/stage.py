@@ -120,7 +120,8 @@ def _dress(path: Path, source: Path, banner: str | None) -> None:
                 cell.metadata["mystnb"] = {**cell.metadata.get("mystnb", {}), **words}
                 # What an answer prints gives it away, so it is folded with the answer.
                 cell.metadata["tags"] = [
-                    "hide-cell" if tag == "solution" and name == "hide-input" else name for name in cell.metadata["tags"]
+                    "hide-cell" if (tag, name) == ("solution", "hide-input") else name
+                    for name in cell.metadata["tags"]
                 ]
     questions = quiz.of_chapter(source)
     if questions:
