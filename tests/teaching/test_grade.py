@@ -60,6 +60,7 @@ def test_a_batch_is_graded_whatever_is_in_it(tmp_path, capsys):
         "bob": handed_in(wrong, "import os\nos._exit(1)"),
         "cleo": handed_in("def twice(x: return", "raise NotImplementedError('Exercise 2: replace')"),
         "dan": handed_in("while True: pass"),
+        "gil": handed_in("def twice(x):\n    raise NotImplementedError('Exercise 1: replace')"),
     }
     for student, submitted in classes.items():
         (tmp_path / "in" / student).mkdir(parents=True)
@@ -71,7 +72,7 @@ def test_a_batch_is_graded_whatever_is_in_it(tmp_path, capsys):
     out = tmp_path / "grades.csv"
     assert main(["grade", str(tmp_path / "in"), "--chapters", str(tmp_path), "--out", str(out), "--limit", "8"]) == 0
     table = pd.read_csv(out).set_index("student")
-    assert table["passed"].to_dict() == {"ann": 4, "bob": 1, "cleo": 0, "dan": 2, "eve": 0, "fay": 0}
+    assert table["passed"].to_dict() == {"ann": 4, "bob": 1, "cleo": 0, "dan": 2, "gil": 2, "eve": 0, "fay": 0}
     assert (table["checks"] == 4).all()
     assert table.loc["bob", "01_data 1"] == "1/2"
     assert pd.isna(table.loc["ann", "notes"])
@@ -79,6 +80,7 @@ def test_a_batch_is_graded_whatever_is_in_it(tmp_path, capsys):
     assert "01_data 1: Twice, please." in notes["bob"] and "01_data 2: the kernel died" in notes["bob"]
     assert "SyntaxError" in notes["cleo"] and "01_data 2: not answered" in notes["cleo"]
     assert notes["dan"] == "01_data 1: took longer than 8 s"
+    assert notes["gil"] == "01_data 1: not answered"
     assert notes["eve"].startswith("01_data: not a readable notebook")
     assert notes["fay"].startswith("01_data: not a readable notebook")
     assert "ann: 4 of 4 checks" in capsys.readouterr().out

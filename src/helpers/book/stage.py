@@ -118,6 +118,11 @@ def _dress(path: Path, source: Path, banner: str | None) -> None:
         for tag, words in FOLDED.items():
             if tag in cell.metadata.get("tags", []):
                 cell.metadata["mystnb"] = {**cell.metadata.get("mystnb", {}), **words}
+                # What an answer prints gives it away, so it is folded with the answer.
+                cell.metadata["tags"] = [
+                    "hide-cell" if (tag, name) == ("solution", "hide-input") else name
+                    for name in cell.metadata["tags"]
+                ]
     questions = quiz.of_chapter(source)
     if questions:
         quiz.insert(notebook, quiz.as_html(questions, source.stem))

@@ -110,7 +110,8 @@ def as_html(questions: list[Question], name: str) -> str:
                 f'<label for="{key}-{i}">{html.escape(choice.text)}</label></div>'
             )
         parts.append(
-            '</fieldset><button type="submit" class="quiz-check" hidden>Check</button>'
+            '</fieldset><button type="submit" class="quiz-check" '
+            f'aria-label="Check answer {number}" hidden>Check</button>'
             '<p class="quiz-said" role="status" aria-live="polite"></p></form>'
         )
     parts.append('<details class="quiz-answers"><summary>Answers to the quiz</summary><ol>')
