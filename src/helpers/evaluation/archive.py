@@ -145,7 +145,8 @@ def _same_data(about: dict, cohort: Cohort) -> None:
     found = identity(cohort)
     changed = [name for name, sha in about["files"].items() if _files(cohort).get(name) != sha]
     if found != about["identity"] or changed:
-        reason = f"the file {changed[0]} is another" if changed else "cells, labels or donors differ"
+        same = found == about["identity"]
+        reason = f"the file {changed[0]} is another" if same else "cells, labels or donors differ"
         raise ArchiveError(
             f"found {len(cohort):,} {cohort.source} cells with identity {found}, expected the {about['cells']:,} "
             f"{about['source']} cells {about['identity']} that {about['experiment']} was run on ({reason}); "

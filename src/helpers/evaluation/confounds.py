@@ -12,6 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from helpers.cohorts import Cohort
 from helpers.evaluation.protocols import CrossValidation, Fold
@@ -90,15 +94,30 @@ class Condition:
         return f"{self.base}, {self.size} {self.condition} training cells"
 
 
-def balancing_weights(predictions: pd.DataFrame, cohort: Cohort, limit: float = 10.0) -> pd.Series:
-    r"""Weights with which the covariates no longer tell a cell's subclass, by cell.
+def propensity(cohort: Cohort, protocol: CrossValidation) -> pd.DataFrame:
+    """How likely each subclass is, given a cell's covariates: (N, C), from folds that did not hold the cell.
 
-    :math:`w = P(y) / P(y \mid \text{covariates})` (Robins et al. 2000, stabilised), from out-of-fold
-    ``predictions`` of a model of the covariates alone, held between 1 / ``limit`` and ``limit``, mean one.
+    Logistic regression without class weights, so that its probabilities are those of the cohort's mixture.
+    A missing covariate is filled with the median and marked. Means over the repeats of ``protocol``.
     """
-    p = predictions.groupby("cell")[[f"p_{c}" for c in cohort.classes]].mean().reindex(cohort.cells.index).to_numpy()
-    p = p / p.sum(axis=1, keepdims=True)
-    own = p[np.arange(len(cohort)), cohort.y]
+    cells = with_covariates(cohort, alone=True)
+    total, times = np.zeros((len(cells), len(cells.classes))), np.zeros(len(cells))
+    for fold in protocol.folds(cells):
+        model = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler(),
+                              LogisticRegression(max_iter=3000))
+        model.fit(cells.x[fold.train], cells.y[fold.train])
+        total[np.ix_(fold.test, model.classes_)] += model.predict_proba(cells.x[fold.test])
+        times[fold.test] += 1
+    return pd.DataFrame(total / times[:, None], cells.cells.index, list(cells.classes))
+
+
+def balancing_weights(chances: pd.DataFrame, cohort: Cohort, limit: float = 10.0) -> pd.Series:
+    r"""Weights with which the covariates no longer tell a cell's subclass, by cell, mean one.
+
+    :math:`w = P(y) / P(y \mid \text{covariates})` (Robins et al. 2000, stabilised), from the ``chances`` that
+    `propensity` gives, held between 1 / ``limit`` and ``limit``.
+    """
+    own = chances.reindex(cohort.cells.index).to_numpy()[np.arange(len(cohort)), cohort.y]
     share = np.bincount(cohort.y, minlength=len(cohort.classes)) / len(cohort)
     weights = np.clip(share[cohort.y] / np.maximum(own, 1e-6), 1 / limit, limit)
     return pd.Series(weights / weights.mean(), cohort.cells.index)

@@ -47,7 +47,7 @@ def class_f1(predictions: pd.DataFrame, classes) -> pd.DataFrame:
     np.add.at(counts[..., 2], (rows[hit], true[hit]), 1)
     cells = counts[..., 0] + counts[..., 1]
     f1 = np.divide(2 * counts[..., 2], cells, out=np.zeros_like(cells), where=cells > 0)
-    return pd.DataFrame(f1, pd.MultiIndex.from_tuples(index, names=KEYS), list(classes))
+    return pd.DataFrame(f1, pd.MultiIndex.from_tuples(index, names=KEYS), list(classes)).sort_index()
 
 
 def differences(scores: pd.Series, model: str, reference: str, size: int = 0) -> pd.Series:
@@ -55,7 +55,7 @@ def differences(scores: pd.Series, model: str, reference: str, size: int = 0) ->
 
     ValueError when they share none.
     """
-    a, b = scores.loc[model, size], scores.loc[reference, size]
+    a, b = (scores.xs((name, size), level=("model", "size")) for name in (model, reference))
     both = a.index.intersection(b.index)
     if both.empty:
         raise ValueError(f"found no fold that {model!r} and {reference!r} share, expected the same protocol")
@@ -88,8 +88,9 @@ def gains(scores: pd.Series, size: int = 0, reference: str | None = None, test_t
         values = differences(scores, model, against, size)
         estimate = corrected_mean(values, ratio)
         rows[model] = {
-            "reference": against, "score": scores.loc[model, size].mean(), "gain": estimate.mean, "low": estimate.low,
-            "high": estimate.high, "p": estimate.p, "folds": len(values),
+            "reference": against,
+            "score": scores.xs((model, size), level=("model", "size")).mean(),
+            "gain": estimate.mean, "low": estimate.low, "high": estimate.high, "p": estimate.p, "folds": len(values),
             "smallest": smallest_gain(values, ratio) if len(values) > 1 else np.nan}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     if table.empty:

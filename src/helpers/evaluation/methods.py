@@ -97,10 +97,9 @@ METHODS = {
     "aligned": Method("human only, common features", _aligned),
     "stacked_full": Method("mouse model's opinion, all features", _stacked(aligned=False), "full"),
     "stacked_aligned": Method("mouse model's opinion, common features", _stacked(aligned=True), "aligned"),
-    "scaled_alone": Method("human only, scaled", _pooled(Scaled, weights=(0.0,))),
+    "scaled_alone": Method("human only, scaled", _pooled(Scaled, weights=(0.0,)), sizes=FEW_SIZES),
     **{
-        f"pooled_{key}": Method(f"pooled, {title}", _pooled(ALIGNERS[title]), "scaled_alone",
-                                sizes=SIZES if key == "z" else FEW_SIZES)
+        f"pooled_{key}": Method(f"pooled, {title}", _pooled(ALIGNERS[title]), "scaled_alone", sizes=FEW_SIZES)
         for key, title in {
             "z": "species-wise z", "quantile": "species-wise quantiles", "coral": "CORAL",
             "gaussian": "Gaussian transport", "transport": "class-wise transport"}.items()

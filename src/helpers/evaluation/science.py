@@ -10,6 +10,7 @@ import argparse
 import os
 import time
 import warnings
+from itertools import islice
 from pathlib import Path
 
 import joblib
@@ -76,17 +77,18 @@ def is_kept(name: str, cohort: Cohort, folder: Path) -> bool:
     return True
 
 
-def run(name: str, mouse: Cohort, human: Cohort, protocol: CrossValidation, sizes, n_jobs: int = 1
-        ) -> tuple[pd.DataFrame, float]:
+def run(name: str, mouse: Cohort, human: Cohort, protocol: CrossValidation, sizes, n_jobs: int = 1,
+        first: int | None = None) -> tuple[pd.DataFrame, float]:
     """Out-of-fold predictions of one method for each number of training cells, and the CPU seconds they took.
 
     Parameters: ``mouse`` with the common features and all its classes, ``human`` with all features; ``sizes``,
-    training cells, 0 for all. The column ``size`` says which; ``model`` is the method's name with its learner.
+    training cells, 0 for all; ``first``, only so many folds of each size, for a look.
+    The column ``size`` says the training cells, ``model`` the method with its learner.
     """
     begin = time.process_time()
     build = METHODS[name].build(mouse, protocol.n_repeats)
     spent = time.process_time() - begin
-    tasks = [(size, fold) for size in sizes for fold in Sample(protocol, size).folds(human)]
+    tasks = [(size, fold) for size in sizes for fold in islice(Sample(protocol, size).folds(human), first)]
     results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
         joblib.delayed(_timed)(name, build, human, fold, size) for size, fold in tasks)
     tables, seconds = zip(*tqdm(results, total=len(tasks), desc=name, disable=None, leave=False), strict=True)
