@@ -68,8 +68,9 @@ _build/needs.mk: $(SOURCES) $(wildcard $(ROOM)/notebook.py)
 $(EXECUTED): _build/executed/notebooks/%.ipynb: notebooks/%.md $(CODE) _build/settings
 	@$(HELPERS) run $<
 
-# The chapter on transfer is computed from kept predictions.
+# The chapters on transfer and on the better model are computed from kept predictions.
 _build/executed/notebooks/08_fair_transfer.ipynb: $(wildcard science/transfer_*.json)
+_build/executed/notebooks/09_better_model.ipynb: $(wildcard science/*.json)
 
 _build/html/index.html: $(EXECUTED) $(PAGES) _build/commit
 	@$(HELPERS) render
@@ -112,6 +113,8 @@ suite: env  ## train every human regime over ten repeats of five folds, into _bu
 bench: env  ## time extraction and training against plain implementations of the same
 	@$(BIN)/python benchmarks/extraction.py
 	@$(BIN)/python benchmarks/training.py
+science: env  ## run every method of the comparison on transfer that is not kept in science/ yet
+	@$(HELPERS) science --jobs $(JOBS)
 better: env  ## try the better model on development donors and score it once on final ones, into science
 	@$(HELPERS) better
 bench-science: env  ## goals of the book against kept predictions: goal, value, interval, verdict
