@@ -103,11 +103,7 @@ serve:  ## show the built book on http://localhost:8000
 
 # --- long runs ------------------------------------------------------------------------------------
 
-.PHONY: science
-science: env  ## run every method of the comparison on transfer that is not kept in science/ yet
-	@$(HELPERS) science --jobs $(JOBS)
-
-.PHONY: suite bench better bench-science
+.PHONY: suite bench science better bench-science
 suite: env  ## train every human regime over ten repeats of five folds, into _build/suite
 	@$(HELPERS) suite
 bench: env  ## time extraction and training against plain implementations of the same

@@ -34,7 +34,8 @@ voltage clamp, or cells that may be excitatory: see the table of strangers below
 ## How it was measured
 
 Donors apart throughout. Models of five folds predict the fold that they have not seen. Each fold is then judged
-with temperature, set limits and novelty limits from the other folds. No other setting was chosen on these figures. The
+with temperature, set limits and novelty limits from the other folds. Features, models and the kind of novelty were
+chosen earlier, with out-of-fold figures of the same cells in sight, and the groups of strangers too. The
 models behind those limits have seen the judged fold, so calibration and coverage may be a trifle too good.
 """
 
