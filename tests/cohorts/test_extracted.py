@@ -53,6 +53,14 @@ def test_columns_of_the_second_table_are_used_where_they_are(folder):
     assert table["width_rheo"].tolist() == [0.0005] * 2 and table["first_isi_inv_hero"].tolist() == [50.0] * 2
 
 
+def test_a_feature_that_no_cell_has_is_left_out_but_of_the_aligned_ones(folder):
+    cells = pd.read_parquet(folder / "cells.parquet").assign(sag=np.nan)
+    cells.to_parquet(folder / "cells.parquet")
+    assert "sag" not in load_folder(folder, "mouse", "mouse", "simulated").table
+    aligned = load_folder(folder, "mouse", "aligned", "simulated")
+    assert aligned.table["sag"].isna().all() and "sag" in aligned.families["sag"]
+
+
 def test_vector_families_become_the_same_type(folder):
     sequence = load_folder(folder, "mouse", "paper", "simulated").sequence()
     assert sequence.families == tuple(families.VECTOR_FAMILIES) and sequence.values.shape == (2, 12, 3)

@@ -56,6 +56,8 @@ def load(folder: Path, species: str, feature_set: str, source: str) -> Cohort:
     reason = _reason(found, cells["subclass"], _CLASSES[species])
     keep = (reason == "").to_numpy()
     table, members = _features(Path(folder), found, feature_set)
+    if feature_set not in ("aligned", *VECTOR_SETS):  # those have the same columns everywhere
+        members = _measured(members, table[keep])
     return Cohort.build(cells[keep], table[keep], members, _CLASSES[species], cells[~keep].assign(reason=reason[~keep]))
 
 
@@ -115,6 +117,12 @@ def scalar_table(found: pd.DataFrame, feature_set: str) -> tuple[pd.DataFrame, d
     if "width_rheo" in table:  # measured without the filter that the published expression corrects for
         table["width_rheo"] = joined["rheo_width"]
     return table, members
+
+
+def _measured(members: dict[str, list[str]], table: pd.DataFrame) -> dict[str, list[str]]:
+    """The families without features that no cell has."""
+    known = {family: [name for name in names if table[name].notna().any()] for family, names in members.items()}
+    return {family: names for family, names in known.items() if names}
 
 
 def _vectors(path: Path, cells: pd.Index) -> tuple[pd.DataFrame, dict[str, list[str]]]:
