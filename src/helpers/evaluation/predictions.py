@@ -45,12 +45,13 @@ def evaluate(
     """
     tasks = [(name, fold) for name in models for fold in protocol.folds(cohort)]
     results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
-        joblib.delayed(_one)(name, models[name], cohort, fold) for name, fold in tasks
+        joblib.delayed(one_fold)(name, models[name], cohort, fold) for name, fold in tasks
     )
     return pd.concat(tqdm(results, total=len(tasks), disable=None, leave=False), ignore_index=True)
 
 
-def _one(name: str, build: Callable[[int], Model], cohort: Cohort, fold: Fold) -> pd.DataFrame:
+def one_fold(name: str, build: Callable[[int], Model], cohort: Cohort, fold: Fold) -> pd.DataFrame:
+    """Rows of the prediction table of one model on one fold, on one thread; see `evaluate`."""
     import torch
 
     torch.set_num_threads(1)

@@ -21,7 +21,7 @@ from helpers import cohorts
 from helpers.cohorts import Cohort
 from helpers.evaluation import archive
 from helpers.evaluation.methods import METHODS
-from helpers.evaluation.predictions import _one
+from helpers.evaluation.predictions import one_fold
 from helpers.evaluation.protocols import CrossValidation
 from helpers.evaluation.sizes import Sample
 
@@ -100,6 +100,6 @@ def _timed(name: str, build, human: Cohort, fold, size: int) -> tuple[pd.DataFra
     with warnings.catch_warnings():
         # Small samples have classes with fewer cells than inner folds, which scikit-learn says each time.
         warnings.filterwarnings("ignore", "The least populated class in y has only")
-        table = _one(name, build, human, fold)
+        table = one_fold(name, build, human, fold)
     table.insert(1, "size", size)
     return table, time.process_time() - start

@@ -21,7 +21,7 @@ from sklearn.preprocessing import PowerTransformer, StandardScaler
 from helpers.cohorts import Cohort
 from helpers.models.encoder import FamilyEncoder
 from helpers.models.ratios import RatioModel
-from helpers.models.table import Measured, TableModel, Winsoriser, _MarginSVC, support_vectors
+from helpers.models.table import Measured, TableModel, Winsoriser, MarginSVC, support_vectors
 
 #: The smallest probability that enters a logarithm.
 FLOOR = 1e-4
@@ -158,7 +158,7 @@ def support_vectors_on_ratios(seed: int) -> RatioModel:
     """Support vectors with a wider kernel than `table.support_vectors`, on features and `ratios`."""
     return RatioModel(make_pipeline(
         Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(),
-        _MarginSVC(C=10.0, gamma=0.005, class_weight="balanced", random_state=seed)))
+        MarginSVC(C=10.0, gamma=0.005, class_weight="balanced", random_state=seed)))
 
 
 def random_trees(seed: int) -> PriorAdjusted:

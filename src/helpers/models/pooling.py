@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from helpers.cohorts import Cohort
 from helpers.models.alignment import Scaled
 from helpers.models.average import readings, view
-from helpers.models.table import _MarginSVC
+from helpers.models.table import MarginSVC
 
 
 def _logistic_regression(seed: int):
@@ -21,7 +21,7 @@ def _logistic_regression(seed: int):
 
 
 def _support_vectors(seed: int):
-    return _MarginSVC(C=3.0, random_state=seed)
+    return MarginSVC(C=3.0, random_state=seed)
 
 
 def _boosting(seed: int):

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from helpers.cohorts import Cohort
 from helpers.models.average import Average, view
-from helpers.models.table import BASELINES, _scaled
+from helpers.models.table import BASELINES, scaled
 
 #: Probabilities are held above this before their logarithm is taken.
 FLOOR = 1e-3
@@ -26,7 +26,7 @@ class Adviser:
     def __init__(self, partner: Cohort, seed: int = 0, learners: Mapping = BASELINES):
         self.families = partner.families
         self.classes = partner.classes
-        self.scaler = make_pipeline(*_scaled()).fit(partner.x)
+        self.scaler = make_pipeline(*scaled()).fit(partner.x)
         self.model = Average(seed, learners).fit(self._scaled(partner, self.scaler))
 
     def advice(self, cohort: Cohort, own: Pipeline) -> pd.DataFrame:
@@ -62,7 +62,7 @@ class Stacked:
         self.model = model
 
     def fit(self, cohort: Cohort) -> Stacked:
-        self.own = make_pipeline(*_scaled()).fit(view(cohort, self.adviser.families).x)
+        self.own = make_pipeline(*scaled()).fit(view(cohort, self.adviser.families).x)
         self.model.fit(self._advised(cohort))
         return self
 

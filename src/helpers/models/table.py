@@ -92,19 +92,20 @@ def boosting(seed: int) -> TableModel:
 def logistic_regression(seed: int) -> TableModel:
     """Class-balanced multinomial logistic regression on winsorised, z-scored features."""
     return TableModel(make_pipeline(
-        *_scaled(), LogisticRegression(C=0.3, max_iter=3000, class_weight="balanced", random_state=seed)))
+        *scaled(), LogisticRegression(C=0.3, max_iter=3000, class_weight="balanced", random_state=seed)))
 
 
 def support_vectors(seed: int) -> TableModel:
     """Class-balanced support vector machine with a radial kernel; probabilities from softmax of its margins."""
-    return TableModel(make_pipeline(*_scaled(), _MarginSVC(C=3.0, class_weight="balanced", random_state=seed)))
+    return TableModel(make_pipeline(*scaled(), MarginSVC(C=3.0, class_weight="balanced", random_state=seed)))
 
 
-def _scaled():
+def scaled():
+    """Steps that winsorise, fill gaps with medians and z-score, all learnt from training cells."""
     return (Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
 
 
-class _MarginSVC(SVC):
+class MarginSVC(SVC):
     """SVC whose probabilities are the softmax of its one-vs-rest margins: same argmax, no inner folds."""
 
     def predict_proba(self, X):
