@@ -21,7 +21,7 @@ from sklearn.preprocessing import PowerTransformer, StandardScaler
 from helpers.cohorts import Cohort
 from helpers.models.encoder import FamilyEncoder
 from helpers.models.ratios import RatioModel
-from helpers.models.table import Measured, TableModel, Winsoriser, MarginSVC, support_vectors
+from helpers.models.table import MarginSVC, Measured, TableModel, Winsoriser, support_vectors
 
 #: The smallest probability that enters a logarithm.
 FLOOR = 1e-4
