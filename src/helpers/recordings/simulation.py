@@ -26,7 +26,7 @@ from helpers.recordings.nwb import RawSweep, write
 from helpers.recordings.results import write_atomically
 
 #: Raised by one with every change that gives other recordings for the same seed; see `helpers.recordings.embedded`.
-VERSION = 2
+VERSION = 3
 KHZ = 50
 ADC_MV = 1 / 32  # step of the amplifier's converter
 AMPLIFIER_NOISE_MV = 0.02
