@@ -32,7 +32,7 @@ FOCUS = """() => {
 }"""
 QUESTION = "article fieldset input[type=radio]"
 ANSWERED = """input => {
-  const form = input.closest('form, .quiz, section, fieldset');
+  const form = input.closest('form') ?? input.closest('.quiz, section, fieldset');
   return [...form.querySelectorAll('[aria-live], [role=status], output')].some(line => line.textContent.trim());
 }"""
 
@@ -128,7 +128,7 @@ def keyboard(page: Any) -> Iterator[str]:
     if question.count():
         question.focus()
         page.keyboard.press("Space")
-        button = question.locator("xpath=ancestor::*[self::form or self::fieldset][1]//button").first
+        button = question.locator("xpath=(ancestor::form | ancestor::fieldset)[1]//button").first
         if button.count():
             button.focus()
             page.keyboard.press("Enter")
