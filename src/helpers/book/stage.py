@@ -130,18 +130,18 @@ def _dress(path: Path, source: Path, banner: str | None) -> None:
 
 
 def _banner_in_pages(project: Project, index: str, banners: dict[str, str]) -> None:
-    """The index names the simulated chapters; a page that quotes such a chapter carries its banner."""
+    """The index names the chapters run on simulated cells; a page that quotes such a chapter carries its banner."""
     for page in sorted((project.stage / "book").glob("*.md")):
         text = page.read_text(encoding="utf-8")
         quoted = [banner for name, banner in banners.items() if f"{name}.ipynb::" in text]
         if page.relative_to(project.stage).with_suffix("").as_posix() == index:
-            simulated = [name for name, banner in banners.items() if "book-simulated" in banner]
+            simulated = [name for name, banner in banners.items() if SIMULATED_RUN in banner]
             quoted = [banner for banner in quoted if "book-simulated" not in banner]
             if simulated:
                 links = ", ".join(f"{{doc}}`../notebooks/{name}`" for name in simulated)
                 sentence = SIMULATED_BOOK.format(chapters=links)
                 quoted.insert(0, _admonition("Simulated cells", sentence, "simulated"))
-            elif banners:
+            elif any("book-quick" in banner for banner in banners.values()):
                 quoted.insert(0, _admonition("Quick run", QUICK_RUN, "quick"))
         if quoted:
             write_text(page, insert_after_title(text, "\n".join(dict.fromkeys(quoted))))
