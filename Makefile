@@ -69,6 +69,7 @@ $(EXECUTED): _build/executed/notebooks/%.ipynb: notebooks/%.md $(CODE) _build/se
 	@$(HELPERS) run $<
 
 # The chapters on transfer and on the better model are computed from kept predictions.
+_build/executed/notebooks/06_cross_species_transfer.ipynb: $(wildcard science/suite.json)
 _build/executed/notebooks/08_fair_transfer.ipynb: $(wildcard science/transfer_*.json)
 _build/executed/notebooks/09_better_model.ipynb: $(wildcard science/*.json)
 
@@ -104,8 +105,8 @@ serve:  ## show the built book on http://localhost:8000
 # --- long runs ------------------------------------------------------------------------------------
 
 .PHONY: suite bench science better bench-science
-suite: env  ## train every human regime over ten repeats of five folds, into _build/suite
-	@$(HELPERS) suite
+suite: env  ## train every human regime over ten repeats of five folds, into _build/suite and science
+	@$(HELPERS) suite --keep
 bench: env  ## time extraction and training against plain implementations of the same
 	@$(BIN)/python benchmarks/extraction.py
 	@$(BIN)/python benchmarks/training.py

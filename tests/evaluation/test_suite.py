@@ -9,10 +9,11 @@ import sys
 import pandas as pd
 import pytest
 
+from helpers import cohorts
 from helpers.__main__ import main
-from helpers.evaluation import CrossValidation, fold_scores
+from helpers.evaluation import CrossValidation, archive, fold_scores
 from helpers.evaluation.regimes import REGIMES
-from helpers.evaluation.suite import describe, gains, run, write
+from helpers.evaluation.suite import KEPT, describe, gains, run, write
 from tests.models.conftest import make_cohort
 
 
@@ -70,3 +71,11 @@ def test_without_data_one_sentence_says_so(tmp_path):
     done = subprocess.run([sys.executable, "-m", "helpers", "suite", "--cohort", "dandi", "--folder", str(tmp_path)],
                           capture_output=True, text=True)
     assert done.returncode == 3 and done.stdout.startswith("No data: ") and not list(tmp_path.iterdir())
+
+
+def test_the_kept_suite_names_every_human_cell_once_in_every_repeat_and_regime():
+    human = cohorts.load("human", "aligned")
+    kept = archive.load(KEPT, human)
+    counts = kept.groupby(["model", "repeat"])["cell"].agg(["size", "nunique"])
+    assert set(counts.index.unique("model")) == set(REGIMES) and len(counts) == len(REGIMES) * 10
+    assert (counts == len(human)).all(axis=None)

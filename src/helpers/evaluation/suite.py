@@ -2,7 +2,8 @@
 
 Folds are spread over processes of one thread each; the mouse model is trained once per repeat and shared.
 What is written to ``_build/suite``: ``predictions.parquet`` (out of fold, one row per regime, cell and
-repeat), ``scores.csv`` (one row per regime and fold) and ``suite.json`` (settings, gains, time).
+repeat), ``scores.csv`` (one row per regime and fold) and ``suite.json`` (settings, gains, time). With ``--keep``
+the predictions also go to ``science``, where a chapter reads them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import cohorts
+from helpers.evaluation import archive
 from helpers.evaluation.metrics import SCORES, fold_differences, fold_scores, paired_difference, summary
 from helpers.evaluation.power import smallest_gain
 from helpers.evaluation.predictions import evaluate
@@ -24,6 +26,9 @@ from helpers.evaluation.regimes import REGIMES, STOP_ON, pretrain, regimes
 from helpers.models.network import INPUTS
 from helpers.models.training import Plan
 from helpers.report import build_folder, write_text
+
+#: Name of the experiment in the folder ``science``; see `helpers.evaluation.archive`.
+KEPT = "suite"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=_count, help="at most so many in each stage, for a quick look")
     parser.add_argument("--jobs", type=_count, default=os.cpu_count(), help="processes (default: one per core)")
     parser.add_argument("--folder", type=Path, help="where to write (default _build/suite)")
+    parser.add_argument("--keep", action="store_true", help="keep the predictions in the folder science, too")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -52,8 +58,10 @@ def main(args: argparse.Namespace) -> int:
     predictions = run(mouse, human, protocol, args.stopping, args.jobs, inputs=args.inputs, grouped=args.grouped,
                       epochs=args.epochs, plan=Plan(precision=args.precision))
     seconds = time.perf_counter() - start
-    settings = {name: value for name, value in vars(args).items() if name not in ("folder", "command")}
+    settings = {name: value for name, value in vars(args).items() if name not in ("folder", "keep", "command")}
     write(args.folder or build_folder() / "suite", predictions, protocol, seconds, settings)
+    if args.keep:
+        archive.keep(KEPT, predictions, protocol, cohort=human, minutes=round(seconds / 60, 1), processes=args.jobs)
     print(describe(predictions, protocol))
     print(f"{len(fold_scores(predictions))} fits in {seconds / 60:.1f} minutes on {args.jobs} processes")
     return 0
