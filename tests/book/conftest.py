@@ -6,14 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from helpers.book.browser import started
-from helpers.book.project import BookError, Project
+from helpers.book.project import Project
 
 HEAD = """---
 kernelspec:
@@ -178,20 +176,6 @@ def built(
     done = book.make("book", JUPYTER_PATH=str(foreign.parents[1]))
     assert done.returncode == 0, done.stdout + done.stderr
     return book, done
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A browser, shared by all tests that look at pages.
-
-    Where there is none they skip with the reason; under continuous integration (CI=true) they fail.
-    """
-    with ExitStack() as stack:
-        try:
-            browser = stack.enter_context(started())
-        except BookError as error:
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
-        yield browser
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
+from helpers.book.browser import served
 from helpers.book.notebook import sources
 from helpers.book.project import BookError, Project
 from helpers.book.prose import typed_numbers
 from helpers.teaching.quiz import as_html, as_text, insert, load, of_chapter
-
-from ..book.browser import served, started
 
 GOOD = """
 [[question]]
@@ -100,12 +99,6 @@ def test_a_quiz_stands_before_the_exercises(cells, order):
     insert(notebook, "Q")
     assert [cell.source for cell in notebook.cells] == order
     nbformat.validate(notebook)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with started() as browser:
-        yield browser
 
 
 @pytest.mark.browser
