@@ -29,6 +29,7 @@ SIMULATED_RUN = (
 )
 SIMULATED_RESULT = "Some results on this page come from simulated cells. Each of them says so."
 SIMULATED_BOOK = "Some chapters use simulated cells: {chapters}. Those numbers are not about real neurons."
+SIMULATED_ALL = "All chapters were run on simulated cells. No number here is about real neurons."
 QUICK_RUN = "This page was made by a quick run, with fewer repeats and folds. Its numbers are rough."
 
 
@@ -139,7 +140,8 @@ def _banner_in_pages(project: Project, index: str, banners: dict[str, str]) -> N
             quoted = [banner for banner in quoted if "book-simulated" not in banner]
             if simulated:
                 links = ", ".join(f"{{doc}}`../notebooks/{name}`" for name in simulated)
-                sentence = SIMULATED_BOOK.format(chapters=links)
+                every = len(simulated) == len(list((project.stage / "notebooks").glob("*.ipynb")))
+                sentence = SIMULATED_ALL if every else SIMULATED_BOOK.format(chapters=links)
                 quoted.insert(0, _admonition("Simulated cells", sentence, "simulated"))
             elif any("book-quick" in banner for banner in banners.values()):
                 quoted.insert(0, _admonition("Quick run", QUICK_RUN, "quick"))
