@@ -26,9 +26,9 @@ from helpers.recordings.cell import extract
 
 #: Where the package keeps it.
 FOLDER = Path(__file__).parents[1] / "cohorts" / "simulated"
-#: Cells of each species that are planned, and how many of them, from the first on, are made by default.
+#: Cells of each species that are planned, and made by default; a smaller cohort is the beginning of this one.
 PLANNED = {"mouse": 1000, "human": 300}
-CELLS = {"mouse": 290, "human": 300}
+CELLS = dict(PLANNED)
 SEED = 2026
 BAD_SHARE = 0.08
 #: Binary digits that are kept of each vector value: one part in 8,192, less than a step of the amplifier.
