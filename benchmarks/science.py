@@ -34,7 +34,7 @@ def main() -> int:
         print(f"{row.goal} ({row[1]}, {row.cells:,} cells): goal {row.needed:.2f}, value {row.value:.3f}, "
               f"interval {row.low:.3f} to {row.high:.3f}: {row.verdict}")
     if needed:
-        print(f"human cells that would show a gain of 0.02 from mouse four times in five: about {needed:,}")
+        print(f"human cells that would show a gain as small as the paper's four times in five: about {needed:,}")
     return 0
 
 

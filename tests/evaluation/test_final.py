@@ -12,8 +12,7 @@ from sklearn.metrics import f1_score
 from helpers.evaluation import bootstrap
 from helpers.evaluation.ceiling import neighbours, votes
 from helpers.evaluation.final import FINAL_SHARE, is_final, split
-from helpers.evaluation.goals import best_gain, verdict
-from helpers.evaluation.protocols import CrossValidation
+from helpers.evaluation.goals import verdict
 
 from ..models.conftest import make_cohort
 
@@ -91,19 +90,6 @@ def test_a_paired_difference_with_itself_is_zero_and_other_cells_are_refused():
     (0.8, 0.84, 0.88, "not reached, but within the interval"), (0.7, 0.75, 0.8, "not reached")])
 def test_a_verdict_reads_value_and_interval(low, value, high, words):
     assert verdict(0.85, value, low, high) == words
-
-
-def test_the_best_gain_is_over_the_best_model_without_mouse():
-    rng = np.random.default_rng(0)
-    rows = []
-    for model, share in (("alone", 0.8), ("worse", 0.5), ("helped", 0.9)):
-        for fold in range(5):
-            true = rng.choice(list("ab"), 300)
-            said = np.where(rng.random(300) < share, true, np.where(true == "a", "b", "a"))
-            rows.append(table(true, said, model).assign(fold=fold))
-    found = best_gain(pd.concat(rows), {"alone": False, "worse": False, "helped": True}, CrossValidation(5, 1))
-    assert found[:2] == ("helped", "alone") and 0.05 < found[2].mean < 0.15
-    assert best_gain(pd.concat(rows), dict.fromkeys(("alone", "worse", "helped"), False), CrossValidation(5, 1)) is None
 
 
 def test_votes_tell_a_shared_error_from_a_split_one():

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers.cohorts import Cohort
-from helpers.evaluation import archive, better, bootstrap
+from helpers.evaluation import archive, better, bootstrap, gains, science
 from helpers.evaluation.final import split
-from helpers.evaluation.metrics import Estimate, corrected_mean, fold_differences, fold_scores, paired_difference
+from helpers.evaluation.metrics import Estimate, corrected_mean, fold_scores
 from helpers.evaluation.power import cells_needed
+from helpers.report import paper
 
 #: Macro-F1 that each task should reach, with donors kept apart.
 GOALS = {"human": 0.85, "mouse": 0.93, "zero-shot": 0.60}
@@ -98,55 +99,26 @@ def _zero_shot(human: Cohort, folder) -> list[Row]:
     return rows
 
 
-def transfer(human: Cohort, folder=None) -> tuple[pd.DataFrame, dict[str, bool]] | None:
-    """Kept predictions of the comparison on transfer, all training cells, and for each model whether it uses mouse.
-
-    Only folds that every model has are kept, so that all are compared on the same; None when nothing is kept.
-    """
-    folder = folder or archive.science_folder()
-    names = [name for name in archive.kept(folder) if name.startswith("transfer_")]
-    tables, uses_mouse = [], {}
-    for name in names:
-        part = archive.load(name, human, folder)
-        part = part[part["size"] == 0] if "size" in part else part
-        uses_mouse |= dict.fromkeys(part["model"].unique(), archive.provenance(name, folder).get("twin") is not None)
-        tables.append(part)
-    if not tables:
-        return None
-    together = pd.concat(tables, ignore_index=True)
-    common = together.groupby(["repeat", "fold"])["model"].nunique()
-    common = common[common == together["model"].nunique()].index
-    keys = pd.MultiIndex.from_frame(together[["repeat", "fold"]])
-    return together[keys.isin(common)], uses_mouse
-
-
-def best_gain(predictions: pd.DataFrame, uses_mouse: dict[str, bool], protocol) -> tuple[str, str, Estimate] | None:
-    """The model with mouse cells that gains most over the best one without: both names and the paired gain."""
-    means = fold_scores(predictions)["macro_f1"].groupby("model").mean()
-    alone = means[[m for m in means.index if not uses_mouse[m]]]
-    helped = means[[m for m in means.index if uses_mouse[m]]]
-    if alone.empty or helped.empty:
-        return None
-    best, reference = helped.idxmax(), alone.idxmax()
-    return best, reference, paired_difference(predictions, best, reference, protocol)
-
-
 def _transfer(human: Cohort, folder) -> list[Row]:
-    found = transfer(human, folder)
-    protocol = better.development("human")
-    gain = found and best_gain(*found, protocol)
-    if not gain:
+    if not _compared(folder):
         return []
-    best, reference, estimate = gain
-    return [Row(f"gain from mouse: {best} over {reference}", "all donors, cross-validated", 0.0, estimate, len(human))]
+    best = gains.best_gain(human, folder)
+    estimate = Estimate(best["gain"], best["low"], best["high"], best["p"])
+    goal = f"gain from mouse: {gains.title(best['model'])} over {gains.title(best['reference'])}"
+    return [Row(goal, "all donors, cross-validated", 0.0, estimate, len(human))]
 
 
-def cells_for_gain(human: Cohort, folder=None, gain: float = 0.02) -> int | None:
-    """Human cells that would show a ``gain`` four times in five, from the spread of the best comparison; or None."""
-    found = transfer(human, folder)
-    protocol = better.development("human")
-    best = found and best_gain(*found, protocol)
-    if not best:
+def cells_for_gain(human: Cohort, folder=None) -> int | None:
+    """Human cells that would show the paper's gain four times in five, by the best way to use mouse cells; or None."""
+    if not _compared(folder):
         return None
-    differences = fold_differences(found[0], best[0], best[1])
-    return round(len(human) * cells_needed(gain, differences, protocol.test_to_train))
+    best = gains.best_gain(human, folder)
+    scores = gains.class_f1(gains.load(human, folder), human.classes).mean(axis=1)
+    values = gains.differences(scores, best["model"], best["reference"])
+    gain = paper()["joint_gain_macro_f1"]["value"]
+    return int(round(len(human) * cells_needed(gain, values, science.base().test_to_train), -2))
+
+
+def _compared(folder) -> bool:
+    """Whether predictions of the comparison on transfer are kept."""
+    return any(name.startswith(science.PREFIX) for name in archive.kept(folder or archive.science_folder()))
