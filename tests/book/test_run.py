@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,6 +80,17 @@ def test_progress_is_told_line_by_line(project, monkeypatch, capsys):
     beats = [line for line in lines if line.startswith("01_one: cell 2 of 2, ")]
     assert beats
     assert all(line.endswith(" MB") and " s, " in line for line in beats)
+
+
+def test_a_line_is_written_whole_even_to_an_unbuffered_stream():
+    """Two notebooks share one terminal: a line in two writes can be cut by the other's."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # one packet is one write
+    code = "from helpers.book.watch import Watch; Watch('01_one', 2, 10).say('started')"
+    with here, there:
+        subprocess.run(
+            [sys.executable, "-c", code], stdout=there, check=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+        )
+        assert here.recv(1000) == b"01_one: started\n"
 
 
 def test_memory_is_measured_over_the_whole_process_tree(project):

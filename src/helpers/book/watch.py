@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 
@@ -36,7 +37,10 @@ class Watch:
         return self.peak_mb > self.limit_mb
 
     def say(self, what: str) -> None:
-        print(f"{self.name}: {what}", flush=True)
+        # In one write: notebooks run beside each other, and print() alone gives an unbuffered
+        # stream the line and its end apart, so that another's line could come between.
+        sys.stdout.write(f"{self.name}: {what}\n")
+        sys.stdout.flush()
 
     def where(self) -> str:
         return f"cell {self.cell} of {self.cells}"
