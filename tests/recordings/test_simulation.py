@@ -47,6 +47,17 @@ def test_a_settled_neuron_starts_at_rest():
     assert np.ptp(v) < 0.5
 
 
+def test_a_run_that_ends_after_a_spike_is_the_beginning_of_the_whole_one():
+    neuron = simulation.prototype("mouse", "Pvalb")
+    jobs = [(neuron, [step(700, 3000, 400)])]
+    whole, early = respond(jobs, 4000)[0], respond(jobs, 4000, after_spike=600.0)[0]
+    spike = np.flatnonzero(whole > -10)[0] / 50
+    assert spike + 600 <= len(early) / 50 <= spike + 600 + 500 < len(whole) / 50
+    assert np.allclose(early, whole[: len(early)], atol=1e-3)
+    silent = [(PASSIVE, [step(700, 3000, -20)])]
+    assert respond(silent, 1200, after_spike=100.0).shape == respond(silent, 1200).shape
+
+
 @pytest.mark.parametrize(("change", "message"), [
     ({"capacitance": 0.0}, "found 0.0 pF and 5.0 nS, expected both above 0"),
     ({"densities": {"Nonsense": 1.0}}, "found the channel 'Nonsense', expected one of"),
@@ -118,6 +129,32 @@ def test_passive_properties_spread_as_in_the_data_file():
     assert log_leak.std() == pytest.approx(spread["resistance"], rel=0.15)
     assert log_tau.std() == pytest.approx(spread["tau"], rel=0.15)
     assert np.corrcoef(-log_leak, log_tau)[0, 1] == pytest.approx(spread["correlation"], abs=0.1)
+
+
+@pytest.mark.parametrize(("pa", "factor"), [(50.0, simulation.DEPOLARIZED_NOISE), (-50.0, 1.0)])
+def test_noise_is_louder_during_a_depolarizing_step_only(pa, factor):
+    noise = simulation.synaptic_noise(2150, np.random.default_rng(0), sd=2.5)
+    t, x = np.array(noise).T
+    during = (t >= 600) & (t < 1600)
+    louder = np.array(simulation.louder(noise, 1000.0, pa))[:, 1]
+    assert np.allclose(louder[during], factor * x[during]) and np.array_equal(louder[~during], x[~during])
+
+
+@pytest.mark.slow
+def test_a_short_step_is_the_smallest_that_gives_a_spike(cells):
+    """Three sweeps have the first amplitude of the search with a spike, one before them the amplitude below.
+
+    So near the threshold the noise decides, and not every repeat spikes.
+    """
+    spiking = []
+    for sweeps in cells.values():
+        below, *repeats = [s for s in sweeps if s.code.startswith("X6SP")]
+        amplitudes = [s.i_pa[round(601 * 50)] for s in repeats]
+        place = simulation.SHORT_AMPLITUDES.index(amplitudes[0])
+        assert amplitudes == [simulation.SHORT_AMPLITUDES[place]] * 3
+        assert below.i_pa[round(601 * 50)] == simulation.SHORT_AMPLITUDES[place - 1]
+        spiking += [simulation.fires(s.v_mv, 50.0) for s in repeats]
+    assert np.mean(spiking) > 0.7
 
 
 def test_unknown_classes_are_refused():

@@ -54,7 +54,7 @@ def rows(cells: dict[str, int], seed: int = SEED) -> list[dict]:
 def made(row: dict) -> bytes:
     """Simulate, write, extract and forget one cell; the content of its result file."""
     with tempfile.TemporaryDirectory() as folder:
-        path = simulation.make_file(row, Path(folder), compression=1)
+        path = simulation.make_file(row, Path(folder), compression=0)
         return results.packed(extract(path, cell_id=row["cell_id"]))
 
 

@@ -12,6 +12,8 @@ from arbor import units as U
 
 DT_MS = 0.02
 TEMPERATURE_K = 307.15  # 34 degrees Celsius, as recorded
+CHUNK_MS = 500.0  # a run that may end early is looked at so often
+SPIKE_MV = -10.0
 GROUP = 16  # cells that Arbor advances together in one vector
 
 #: Channels with the parameters that may be set beside the density (S/cm2).
@@ -121,16 +123,18 @@ def step(onset: float, duration: float, pa: float) -> list[tuple[float, float]]:
     return [(onset, pa), (onset + duration, pa), (onset + duration, 0.0)]
 
 
-def respond(jobs: Sequence[tuple[Membrane, Sequence]], duration: float, khz: float = 50.0) -> np.ndarray:
+def respond(jobs: Sequence[tuple[Membrane, Sequence]], duration: float, khz: float = 50.0,
+            after_spike: float | None = None) -> np.ndarray:
     """Membrane potentials of many neurons, each with its own currents, advanced together.
 
     Parameters
     ----------
     jobs : (membrane, currents) per neuron; a current is a list of (ms, pA), linear in between
     duration : ms; ``khz``: samples per ms of the result
+    after_spike : ms; end the run so long after the first neuron's first spike, or up to half a second later
 
-    Returns potentials (mV, float32) of shape (jobs, duration x khz). One thread; the same input gives the same
-    output on one kind of processor.
+    Returns potentials (mV, float32) of shape (jobs, duration x khz), fewer samples where a spike ended the run. One
+    thread; the same input gives the same output on one kind of processor.
 
     >>> quiet = Membrane(capacitance=100, leak=5, rest=-70)
     >>> v = respond([(quiet, [step(0, 200, 10)])], 200)
@@ -144,11 +148,24 @@ def respond(jobs: Sequence[tuple[Membrane, Sequence]], duration: float, khz: flo
     handles = [
         simulation.sample((gid, "v"), arbor.regular_schedule(1 / khz * U.ms)) for gid in range(recipe.num_cells())
     ]
+    if after_spike is not None:
+        duration = _run_past_spike(simulation, handles[0], jobs[0][0].shift, duration, after_spike)
     simulation.run(duration * U.ms, DT_MS * U.ms)
     samples = round(duration * khz)
     traces = [simulation.samples(handle)[0][0][:samples, 1] for handle in handles]
     shifts = [[membrane.shift] for membrane, _ in jobs]
     return (np.array(traces) + shifts).astype(np.float32)
+
+
+def _run_past_spike(simulation, handle, shift: float, duration: float, after: float) -> float:
+    """Advance chunk by chunk until a spike is ``after`` ms old; returns when the run ends (ms)."""
+    for now in np.arange(CHUNK_MS, duration, CHUNK_MS):
+        simulation.run(now * U.ms, DT_MS * U.ms)
+        trace = simulation.samples(handle)[0][0]
+        spikes = np.flatnonzero(trace[:, 1] + shift > SPIKE_MV)
+        if len(spikes) and trace[spikes[0], 0] + after <= now:
+            return float(now)
+    return duration
 
 
 def settled(membranes: Sequence[Membrane], duration: float = 1500.0) -> list[Membrane]:

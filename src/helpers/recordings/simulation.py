@@ -21,12 +21,12 @@ import pandas as pd
 from scipy.signal import lfilter
 
 from helpers.recordings import defects
-from helpers.recordings.membrane import Membrane, respond, settled, step
+from helpers.recordings.membrane import SPIKE_MV, Membrane, respond, settled, step
 from helpers.recordings.nwb import RawSweep, write
 from helpers.recordings.results import write_atomically
 
 #: Raised by one with every change that gives other recordings for the same seed; see `helpers.recordings.embedded`.
-VERSION = 3
+VERSION = 4
 KHZ = 50
 ADC_MV = 1 / 32  # step of the amplifier's converter
 AMPLIFIER_NOISE_MV = 0.02
@@ -36,10 +36,11 @@ LONG_END, SHORT_END, RAMP_END = 2150.0, 1250.0, 600.0  # ms; the last after the 
 HYPERPOLARIZING = tuple(range(-110, 0, 20))  # pA
 DEPOLARIZING_STEP, ABOVE_RHEOBASE = 20, 100  # pA
 LARGEST_STEP = 590  # pA
-SHORT_AMPLITUDES = tuple(range(200, 3001, 200))  # pA
+SHORT_SEARCH_END = 660.0  # ms; no more of a sweep is needed to see whether a short step gives a spike
+SHORT_AMPLITUDES = tuple(5 * round(30 * 1.12 ** k) for k in range(26))  # pA
 RAMP_SLOPE = 25.0  # pA/s
-SPIKE_MV = -10.0
 NOISE_PA = 2.5  # median of the synaptic current's standard deviation
+DEPOLARIZED_NOISE = 3.0  # times that during a depolarizing step, for the noise of open channels grows with them
 CELLS_PER_DONOR = 4
 BATCH = 16  # sweeps simulated together
 
@@ -117,6 +118,16 @@ def synaptic_noise(duration: float, rng: np.random.Generator, sd: float, tau: fl
     return list(zip((np.arange(len(x)) * dt).tolist(), x.tolist(), strict=True))
 
 
+def louder(current: list[tuple[float, float]], length: float, pa: float) -> list[tuple[float, float]]:
+    """A noise current, `DEPOLARIZED_NOISE` times as large during a step of ``length`` ms (``pa`` pA) that depolarizes.
+
+    >>> louder([(0.0, 1.0), (700.0, 1.0)], 1000.0, 50.0)
+    [(0.0, 1.0), (700.0, 3.0)]
+    """
+    factor = DEPOLARIZED_NOISE if pa > 0 else 1.0
+    return [(t, x * factor if ONSET <= t < ONSET + length else x) for t, x in current]
+
+
 def command(duration: float, onset: float = ONSET, length: float = 0.0, pa: float = 0.0) -> np.ndarray:
     """The command current (pA, 50 kHz) of a sweep with test pulse and one step; times in ms."""
     i = np.zeros(round(duration * KHZ))
@@ -139,7 +150,8 @@ def protocol(neuron: Neuron, rng: np.random.Generator) -> list[RawSweep]:
     pulse, membrane, noise = step(*TEST_PULSE), settled([neuron.membrane])[0], neuron.noise
 
     def steps(amplitudes, length, duration) -> list[np.ndarray]:
-        jobs = [(membrane, [pulse, step(ONSET, length, pa), synaptic_noise(duration, rng, noise)]) for pa in amplitudes]
+        jobs = [(membrane, [pulse, step(ONSET, length, pa), louder(synaptic_noise(duration, rng, noise), length, pa)])
+                for pa in amplitudes]
         found = [v for k in range(0, len(jobs), BATCH) for v in respond(jobs[k:k + BATCH], duration, KHZ)]
         return [record(v + neuron.offset, rng) for v in found]
 
@@ -157,14 +169,11 @@ def protocol(neuron: Neuron, rng: np.random.Generator) -> list[RawSweep]:
                 code = "X3LP_Rheo_DA_0" if rheobase is None or pa == rheobase else "X4PS_SupraThresh_DA_0"
                 sweeps.append(RawSweep(code, command(LONG_END, length=LONG, pa=pa), v))
         first = amplitudes[-1] + DEPOLARIZING_STEP
-    search = steps(SHORT_AMPLITUDES, SHORT, SHORT_END)
+    search = steps(SHORT_AMPLITUDES, SHORT, SHORT_SEARCH_END)
     spiking = next((k for k, v in enumerate(search) if fires(v, 50.0, neuron.offset)), None)
     if spiking is not None:
-        pa = SHORT_AMPLITUDES[spiking]
-        repeats = [search[spiking], *steps([pa, pa], SHORT, SHORT_END)]
-        if spiking:
-            sweeps.append(_short(SHORT_AMPLITUDES[spiking - 1], search[spiking - 1]))
-        sweeps += [_short(pa, v) for v in repeats]
+        kept = [*SHORT_AMPLITUDES[max(spiking - 1, 0):spiking], *[SHORT_AMPLITUDES[spiking]] * 3]
+        sweeps += [_short(pa, v) for pa, v in zip(kept, steps(kept, SHORT, SHORT_END), strict=True)]
     sweeps.append(_ramp(replace(neuron, membrane=membrane), rheobase or LARGEST_STEP, rng))
     return sweeps
 
@@ -184,14 +193,14 @@ def _ramp(neuron: Neuron, rheobase: float, rng: np.random.Generator) -> RawSweep
     duration = ONSET + rise + RAMP_END
     ramp = [(ONSET, 0.0), (ONSET + rise, RAMP_SLOPE * rise / 1000), (ONSET + rise, 0.0)]
     currents = [step(*TEST_PULSE), ramp, synaptic_noise(duration, rng, neuron.noise)]
-    v = respond([(neuron.membrane, currents)], duration, KHZ)[0]
+    v = respond([(neuron.membrane, currents)], duration, KHZ, after_spike=1000.0)[0]
     spikes = np.flatnonzero(v > SPIKE_MV)
     end = min(len(v), spikes[0] + 1000 * KHZ) if len(spikes) else len(v)
-    i = command(duration)[:end]
+    v, i = v[:end], command(duration)[:end]
     t = np.arange(end) / KHZ
     on = (t >= ONSET) & (t < ONSET + rise)
     i[on] = RAMP_SLOPE * (t[on] - ONSET) / 1000
-    return RawSweep("X7Ramp_DA_0", i, record(v[:end] + neuron.offset, rng))
+    return RawSweep("X7Ramp_DA_0", i, record(v + neuron.offset, rng))
 
 
 def generator(seed: int, number: int) -> np.random.Generator:
