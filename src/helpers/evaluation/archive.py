@@ -113,6 +113,15 @@ def load(name: str, cohort: Cohort, folder: str | Path | None = None) -> pd.Data
     return out.assign(**{f"p_{c}": p[:, i] for i, c in enumerate(classes)})
 
 
+def is_kept(name: str, cohort: Cohort, folder: str | Path | None = None) -> bool:
+    """Whether an experiment is whole and about the cells of this cohort."""
+    try:
+        load(name, cohort, folder)
+    except ArchiveError:
+        return False
+    return True
+
+
 def provenance(name: str, folder: str | Path | None = None) -> dict:
     """How an experiment was made; `ArchiveError` says what to do where there is none."""
     path = Path(folder or science_folder()) / f"{name}.json"
