@@ -22,7 +22,7 @@ import pandas as pd
 
 from helpers import cohorts
 from helpers.cohorts import Cohort
-from helpers.report import write_text
+from helpers.files import whole, write_text
 
 #: The environment variable that names the folder, if it is not ``science`` beside the notebooks.
 FOLDER = "HELPERS_SCIENCE"
@@ -72,9 +72,8 @@ def keep(name: str, predictions: pd.DataFrame, protocol, folder: str | Path | No
         raise ArchiveError(f"found predictions of the cell {stray.iloc[0]!r}, expected cells of the given cohort only")
     about = folder / f"{name}.json"
     about.unlink(missing_ok=True)
-    part = folder / f".{name}.{os.getpid()}"
-    _compact(predictions, cohort).to_parquet(part, index=False, compression="zstd")
-    part.replace(folder / f"{name}.parquet")
+    with whole(folder / f"{name}.parquet") as part:
+        _compact(predictions, cohort).to_parquet(part, index=False, compression="zstd")
     content = {
         "experiment": name, "protocol": str(protocol), "cells": len(cohort), "classes": list(cohort.classes),
         "species": str(cohort.cells["species"].iloc[0]), "source": cohort.source,
