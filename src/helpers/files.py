@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,3 +40,19 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as part:
         part.write_text(text, "utf-8")
+
+
+def sum_line(name: str, content: bytes) -> str:
+    """One line of a ``SHA256SUMS``, as ``sha256sum --check`` reads it.
+
+    >>> sum_line("empty", b"")[-10:]
+    '55  empty\\n'
+    """
+    return f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+
+
+def write_sums(paths: Sequence[Path]) -> Path:
+    """``SHA256SUMS`` of files of one folder, in that folder; returns it."""
+    sums = paths[0].with_name("SHA256SUMS")
+    write_text(sums, "".join(sum_line(path.name, path.read_bytes()) for path in paths))
+    return sums

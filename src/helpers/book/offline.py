@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import zipfile
 from collections.abc import Iterator
@@ -13,9 +12,9 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 
 from helpers.book.browser import TYPESET, served, started
-from helpers.book.project import BookError, Project, write_text
+from helpers.book.project import BookError, Project
 from helpers.book.stage import pages_url
-from helpers.files import whole
+from helpers.files import sum_line, whole, write_sums
 
 START = """<!DOCTYPE html>
 <html lang="en">
@@ -65,9 +64,7 @@ def offline(project: Project) -> list[Path]:
     written = [folder / f"{name}.zip", folder / f"{name}.pdf"]
     archive(project.html, written[0], config["title"])
     print_all(project, written[1], config["title"], pages_url(config["repository"]["url"]))
-    sums = folder / "SHA256SUMS"
-    write_text(sums, "".join(f"{_sha256(path.read_bytes())}  {path.name}\n" for path in written))
-    return [*written, sums]
+    return [*written, write_sums(written)]
 
 
 def archive(html: Path, target: Path, title: str) -> None:
@@ -77,16 +74,12 @@ def archive(html: Path, target: Path, title: str) -> None:
 
         def add(name: str, content: bytes) -> None:
             packed.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
-            sums.append(f"{_sha256(content)}  {name}\n")
+            sums.append(sum_line(name, content))
 
         add("start.html", START.format(title=title).encode())
         for path in sorted(path for path in html.rglob("*") if path.is_file()):
             add(f"book/{path.relative_to(html).as_posix()}", path.read_bytes())
         packed.writestr(zipfile.ZipInfo("SHA256SUMS", EPOCH), "".join(sums))
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def print_all(project: Project, target: Path, title: str, home: str) -> None:

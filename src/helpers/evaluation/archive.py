@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pooch
 
 from helpers import cohorts
 from helpers.cohorts import Cohort
@@ -78,7 +79,7 @@ def keep(name: str, predictions: pd.DataFrame, protocol, folder: str | Path | No
         "experiment": name, "protocol": str(protocol), "cells": len(cohort), "classes": list(cohort.classes),
         "species": str(cohort.cells["species"].iloc[0]), "source": cohort.source,
         "identity": identity(cohort), "fingerprint": cohorts.fingerprint(), "files": _files(cohort),
-        "rows": len(predictions), "sha256": _sha256(folder / f"{name}.parquet"),
+        "rows": len(predictions), "sha256": pooch.file_hash(str(folder / f"{name}.parquet")),
         "python": platform.python_version(), "packages": {package: version(package) for package in PACKAGES},
         "command": shlex.join(["python", "-m", "helpers", *sys.argv[1:]]), **more,
     }
@@ -98,7 +99,7 @@ def load(name: str, cohort: Cohort, folder: str | Path | None = None) -> pd.Data
     folder = Path(folder or science_folder())
     about = provenance(name, folder)
     path = folder / f"{name}.parquet"
-    if not path.is_file() or _sha256(path) != about["sha256"]:
+    if not path.is_file() or pooch.file_hash(str(path)) != about["sha256"]:
         raise ArchiveError(
             f"{path} is not the table that {name}.json describes (expected sha256 {about['sha256'][:12]}…); "
             "restore both files, or delete both and run `make science`")
@@ -166,7 +167,3 @@ def _files(cohort: Cohort) -> dict[str, str]:
     if cohort.source != "published":
         return {}
     return {row.name: row.sha256[:12] for row in cohorts.public_files().values()}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 import zipfile
@@ -96,11 +95,4 @@ def _zip(folder: Path) -> Path:
             entry = zipfile.ZipInfo(f"{folder.name}/{file.relative_to(folder).as_posix()}", ZIP_DATE)
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(entry, file.read_bytes())
-    return path
-
-
-def write_sums(zips: list[Path]) -> Path:
-    """``SHA256SUMS`` beside the zips, as ``sha256sum --check`` reads it."""
-    path = zips[0].with_name("SHA256SUMS")
-    write_text(path, "".join(f"{hashlib.sha256(z.read_bytes()).hexdigest()}  {z.name}\n" for z in zips))
     return path
