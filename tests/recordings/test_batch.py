@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from distributed import LocalCluster
 
+from helpers import files
 from helpers.recordings import batch, cli, results, sources
 from helpers.recordings.cell import extract
 from helpers.recordings.extraction import WIDTHS
@@ -130,7 +131,7 @@ def test_unknown_allowed_reasons_are_refused():
 def test_a_result_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        results.write_atomically(tmp_path / "x", b"1")
+        files.write_bytes(tmp_path / "x", b"1")
     assert list(tmp_path.iterdir()) == []
 
 
