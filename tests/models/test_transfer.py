@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from helpers.evaluation import CrossValidation, evaluate, fold_scores
 from helpers.models.adversarial import Adversarial, Reversal
 from helpers.models.alignment import ALIGNERS
-from helpers.models.average import Average, Viewed, view
+from helpers.models.average import Average, Viewed
 from helpers.models.pooling import LEARNERS, Pooled, balanced
 from helpers.models.stacking import Adviser, Stacked
 from helpers.models.table import boosting, logistic_regression, support_vectors
@@ -111,7 +111,7 @@ def test_a_partner_with_other_classes_is_refused():
 
 def test_a_cohort_without_a_common_feature_is_refused():
     with pytest.raises(ValueError, match="found no feature 'z' in the cohort"):
-        view(make_cohort(), {"passive": ["a", "z"]})
+        make_cohort().view({"passive": ["a", "z"]})
 
 
 def test_advice_keeps_the_adviser_s_classes_and_is_told_in_two_ways():

@@ -15,6 +15,8 @@ from scipy import optimize
 from scipy.special import log_softmax, softmax
 from scipy.stats import binomtest
 
+from helpers.evaluation.bootstrap import ends
+
 #: Probabilities below this carry no more evidence: their logarithm would be without end.
 SMALLEST = 1e-12
 
@@ -153,8 +155,7 @@ def donor_interval(statistic: Callable, probabilities, y, donors, n: int = 200, 
     for _ in range(n):
         rows = np.concatenate([rows_of[k] for k in rng.integers(len(rows_of), size=len(rows_of))])
         values.append(statistic(p[rows], y[rows]))
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    return ends(values)
 
 
 def out_of_fold(probabilities, y, parts, shifted: bool = True) -> np.ndarray:
