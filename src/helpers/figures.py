@@ -28,8 +28,8 @@ SUBCLASS_MARKERS = MappingProxyType({"Lamp5": "s", "Pvalb": "o", "Sncg": "D", "S
 _WORDS = {
     "tau": "membrane time constant", "width_rheo": "spike width", "v_baseline": "resting voltage",
     "vm_for_sag": "voltage at the sag", "rheobase_i": "rheobase", "fi_fit_slope": "f-I slope",
-    "adapt_hero": "adaptation index", "avg_rate_hero": "firing rate, hero sweep", "stim_amp_hero": "current, hero sweep",
-    "first_isi_inv_hero": "inverse of first ISI, hero sweep",
+    "adapt_hero": "adaptation index", "avg_rate_hero": "firing rate, hero sweep",
+    "stim_amp_hero": "current, hero sweep", "first_isi_inv_hero": "inverse of first ISI, hero sweep",
 }
 _PARTS = {
     "upstroke_downstroke": "upstroke/downstroke", "threshold_v": "threshold", "threshold_i": "threshold current",
