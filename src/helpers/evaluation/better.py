@@ -22,8 +22,9 @@ from helpers.evaluation import archive
 from helpers.evaluation.final import split
 from helpers.evaluation.predictions import as_table, evaluate
 from helpers.evaluation.protocols import CrossValidation, Fold
+from helpers.models.average import Average
 from helpers.models.encoder import EncoderPlan, FamilyEncoder
-from helpers.models.ensemble import TABLE_MEMBERS, Average, Pool, members
+from helpers.models.ensemble import TABLE_MEMBERS, Pool, members
 from helpers.models.table import boosting
 from helpers.models.zero_shot import ZeroShot
 

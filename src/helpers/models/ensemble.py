@@ -1,13 +1,13 @@
 """Several models as one: their probabilities averaged, or pooled with weights learnt on inner folds.
 
-Models that err on different cells correct each other. The plain average has nothing to learn and so cannot
-overfit. The pool gives each member a weight and each class an offset; both are learnt from predictions
-that the members make, inside the training cells, for donors they have not seen.
+Models that err on different cells correct each other. The plain average (`helpers.models.average`) has nothing
+to learn and so cannot overfit. The pool gives each member a weight and each class an offset; both are learnt from
+predictions that the members make, inside the training cells, for donors they have not seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import minimize
@@ -19,45 +19,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PowerTransformer, StandardScaler
 
 from helpers.cohorts import Cohort
+from helpers.models.average import Average
 from helpers.models.encoder import FamilyEncoder
 from helpers.models.ratios import RatioModel
 from helpers.models.table import MarginSVC, Measured, TableModel, Winsoriser, support_vectors
 
 #: The smallest probability that enters a logarithm.
 FLOOR = 1e-4
-
-
-class Average:
-    """Mean of the probabilities of its members; see `helpers.evaluation.Model`.
-
-    ``members``: name → function that builds an unfitted model from a seed. `predict_proba` gives the mean under
-    the ending "", and with ``each=True`` every member's own reading under ``" / name"``, from the same fit.
-
-    >>> Average({"one": support_vectors}).members.keys()
-    dict_keys(['one'])
-    """
-
-    def __init__(self, members: Mapping[str, Callable[[int], object]], seed: int = 0, each: bool = False):
-        if not members:
-            raise ValueError("found an ensemble without members, expected at least one")
-        self.members = dict(members)
-        self.seed = seed
-        self.each = each
-
-    def fit(self, cohort: Cohort) -> Average:
-        self.fitted = {name: build(self.seed).fit(cohort) for name, build in self.members.items()}
-        return self
-
-    def predict_proba(self, cohort: Cohort) -> np.ndarray | dict[str, np.ndarray]:
-        parts = {name: model.predict_proba(cohort) for name, model in self.fitted.items()}
-        together = self._combine(np.stack(list(parts.values())))
-        if not self.each:
-            return together
-        return {"": together} | {f" / {name}": part for name, part in parts.items()}
-
-    def _combine(self, parts: np.ndarray) -> np.ndarray:
-        """(M, N, C) probabilities of the members to (N, C)."""
-        return parts.mean(axis=0)
 
 
 class Pool(Average):
