@@ -16,13 +16,13 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PowerTransformer, StandardScaler
+from sklearn.preprocessing import PowerTransformer
 
 from helpers.cohorts import Cohort
 from helpers.models.average import Average
 from helpers.models.encoder import FamilyEncoder
 from helpers.models.ratios import RatioModel
-from helpers.models.table import MarginSVC, Measured, TableModel, Winsoriser, support_vectors
+from helpers.models.table import MarginSVC, Measured, TableModel, scaled, support_vectors
 
 #: The smallest probability that enters a logarithm.
 FLOOR = 1e-4
@@ -102,8 +102,7 @@ class PriorAdjusted:
 def discriminant(seed: int) -> TableModel:
     """Linear discriminant with Ledoit-Wolf shrinkage, on features made near normal (Yeo-Johnson)."""
     return TableModel(make_pipeline(
-        Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), PowerTransformer(),
-        LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")))
+        *scaled(PowerTransformer), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")))
 
 
 def slow_boosting(seed: int) -> TableModel:
@@ -125,8 +124,7 @@ def boosting_on_ratios(seed: int) -> RatioModel:
 def support_vectors_on_ratios(seed: int) -> RatioModel:
     """Support vectors with a wider kernel than `table.support_vectors`, on features and `ratios`."""
     return RatioModel(make_pipeline(
-        Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(),
-        MarginSVC(C=10.0, gamma=0.005, class_weight="balanced", random_state=seed)))
+        *scaled(), MarginSVC(C=10.0, gamma=0.005, class_weight="balanced", random_state=seed)))
 
 
 def random_trees(seed: int) -> PriorAdjusted:
