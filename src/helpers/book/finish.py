@@ -40,7 +40,8 @@ def finish(project: Project, folder: Path) -> None:
     """Change the rendered book at ``folder`` in place.
 
     Icons become part of the page, so that no script of 1.5 MB has to bring them; buttons, tables and landmarks
-    get what a screen reader needs; each page says how it was made; images get a palette; moved pages a pointer.
+    get what a screen reader needs; each page says how it was made; images get a palette, and figures a link to
+    their full size; moved pages a pointer.
     """
     for path in (folder / "_images").glob("*.png"):
         shrink(path)
@@ -54,6 +55,7 @@ def finish(project: Project, folder: Path) -> None:
         icons.draw(page)
         mend(page)
         _reserve_room(page, path)
+        open_figures(page)
         if name in blocks and (article := page.select_one("article.bd-article")):
             article.append(BeautifulSoup(blocks[name], "html.parser"))
         write_text(path, str(page))
@@ -140,6 +142,20 @@ def _reserve_room(page: BeautifulSoup, path: Path) -> None:
         if file.is_file():
             with Image.open(file) as opened:
                 image["width"], image["height"] = map(str, opened.size)
+
+
+def open_figures(page: BeautifulSoup) -> None:
+    """Make each figure of known size a link to its own file, which the style sheet lets scroll on a phone.
+
+    There a wide figure keeps a size at which its labels can be read, and its box scrolls sideways; the link gives
+    that box to the keyboard, and opens the figure at full size.
+    """
+    for image in page.select("article figure > img[width][src$='.png']"):
+        link = page.new_tag("a", attrs={
+            "class": "figure-open", "href": image["src"], "title": "Open this figure at full size",
+            "style": f"--natural: {image['width']}px",
+        })  # fmt: skip
+        image.wrap(link)
 
 
 def shrink(path: Path) -> bool:
