@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever stops the program in between."""
+"""Where files go, and that they are there whole or not at all, whatever stops the program in between."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def named_folder(variable: str, name: str) -> Path:
+    """The folder that an environment variable names, or ``name`` beside the ``notebooks`` folder."""
+    if os.environ.get(variable):
+        return Path(os.environ[variable])
+    here = Path.cwd()
+    return (here.parent if here.name == "notebooks" else here) / name
 
 
 @contextmanager

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tomllib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from helpers.files import whole, write_text
+from helpers.files import named_folder, whole, write_text
 
 #: Where a run leaves what it made; the build sets it, a notebook opened by hand finds the repository's.
 BUILD_FOLDER = "HELPERS_BUILD"
@@ -22,10 +21,7 @@ BUILD_FOLDER = "HELPERS_BUILD"
 
 def build_folder() -> Path:
     """The folder of everything that is made: ``HELPERS_BUILD``, or ``_build`` beside the ``notebooks`` folder."""
-    if os.environ.get(BUILD_FOLDER):
-        return Path(os.environ[BUILD_FOLDER])
-    here = Path.cwd()
-    return (here.parent if here.name == "notebooks" else here) / "_build"
+    return named_folder(BUILD_FOLDER, "_build")
 
 
 @cache

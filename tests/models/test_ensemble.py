@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from helpers.evaluation import CrossValidation, evaluate, fold_scores
+from helpers.models.average import Average
 from helpers.models.encoder import EncoderPlan, FamilyEncoder
-from helpers.models.ensemble import TABLE_MEMBERS, Average, Pool, PriorAdjusted, discriminant, pool_weights, pooled
+from helpers.models.ensemble import TABLE_MEMBERS, Pool, PriorAdjusted, discriminant, pool_weights, pooled
 from helpers.models.ratios import ratios
 from helpers.models.table import boosting, logistic_regression
 

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from helpers.evaluation import CrossValidation, evaluate, fold_scores
 from helpers.models.adversarial import Adversarial, Reversal
 from helpers.models.alignment import ALIGNERS
-from helpers.models.average import Average, Viewed
+from helpers.models.average import LearnerAverage, Viewed
 from helpers.models.pooling import LEARNERS, Pooled, balanced
 from helpers.models.stacking import Adviser, Stacked
 from helpers.models.table import boosting, logistic_regression, support_vectors
@@ -26,8 +26,8 @@ PARTNER = make_cohort(n=400, seed=9, missing=0.0)
 ADVISER = Adviser(PARTNER, learners=QUICK)
 
 METHODS = {
-    "stacked": lambda seed: Stacked(ADVISER, Average(seed, QUICK)),
-    "viewed": lambda seed: Viewed(Average(seed, QUICK), {"passive": ["a", "b"]}),
+    "stacked": lambda seed: Stacked(ADVISER, LearnerAverage(seed, QUICK)),
+    "viewed": lambda seed: Viewed(LearnerAverage(seed, QUICK), {"passive": ["a", "b"]}),
     "adversarial": lambda seed: Adversarial(PARTNER, seed, steps=40),
     "network alone": lambda seed: Adversarial(None, seed, PARTNER.families, steps=40),
     **{f"pooled, {name}": lambda seed, a=aligner: Pooled(PARTNER, a, (0.0, 0.3), seed, QUICK_POOL, inner_folds=3)
@@ -103,7 +103,7 @@ def test_a_cohort_without_a_common_feature_is_refused():
 def test_advice_keeps_the_adviser_s_classes_and_is_told_in_two_ways():
     five = replace(PARTNER, classes=("Lamp5", "Pvalb", "Sncg", "Sst", "Vip"))
     cohort = make_cohort()
-    stacked = Stacked(Adviser(five, learners=QUICK), Average(0, QUICK)).fit(cohort)
+    stacked = Stacked(Adviser(five, learners=QUICK), LearnerAverage(0, QUICK)).fit(cohort)
     advice = stacked.adviser.advice(cohort, stacked.own)
     assert advice.shape == (240, 10) and "Sncg relative" in advice
     np.testing.assert_allclose(advice.to_numpy().reshape(240, 2, 5).sum(axis=2), 0, atol=1e-9)
@@ -114,7 +114,7 @@ def test_advice_keeps_the_adviser_s_classes_and_is_told_in_two_ways():
 def test_advice_relative_to_the_own_species_ignores_shift_and_unit():
     cohort = make_cohort(missing=0.0)
     moved = replace(cohort, table=3 * cohort.table + 7)
-    first, second = (Stacked(ADVISER, Average(0, QUICK)).fit(c) for c in (cohort, moved))
+    first, second = (Stacked(ADVISER, LearnerAverage(0, QUICK)).fit(c) for c in (cohort, moved))
     told, told_moved = (s.adviser.advice(c, s.own) for s, c in ((first, cohort), (second, moved)))
     relative = [c for c in told if c.endswith("relative")]
     np.testing.assert_allclose(told[relative], told_moved[relative], atol=1e-6)
@@ -123,7 +123,7 @@ def test_advice_relative_to_the_own_species_ignores_shift_and_unit():
 
 def test_the_average_is_the_mean_of_its_members():
     cohort = make_cohort()
-    told = Average(0, {"a": logistic_regression, "b": support_vectors}).fit(cohort).predict_proba(cohort)
+    told = LearnerAverage(0, {"a": logistic_regression, "b": support_vectors}).fit(cohort).predict_proba(cohort)
     np.testing.assert_allclose(told[" | average"], (told[" | a"] + told[" | b"]) / 2)
 
 

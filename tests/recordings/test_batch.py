@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import archive
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,6 +20,8 @@ from helpers.recordings import batch, cli, results, sources
 from helpers.recordings.cell import extract
 from helpers.recordings.extraction import WIDTHS
 from helpers.recordings.scalars import SCALARS
+
+from . import archive
 
 SOURCE = Path(__file__).parents[2] / "src"
 

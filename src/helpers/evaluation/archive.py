@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shlex
 import sys
@@ -23,7 +22,7 @@ import pooch
 
 from helpers import cohorts
 from helpers.cohorts import Cohort
-from helpers.files import whole, write_text
+from helpers.files import named_folder, whole, write_text
 
 #: The environment variable that names the folder, if it is not ``science`` beside the notebooks.
 FOLDER = "HELPERS_SCIENCE"
@@ -40,10 +39,7 @@ class ArchiveError(ValueError):
 
 def science_folder() -> Path:
     """The folder of kept experiments: ``HELPERS_SCIENCE``, or ``science`` beside the ``notebooks`` folder."""
-    if os.environ.get(FOLDER):
-        return Path(os.environ[FOLDER])
-    here = Path.cwd()
-    return (here.parent if here.name == "notebooks" else here) / "science"
+    return named_folder(FOLDER, "science")
 
 
 def identity(cohort: Cohort) -> str:

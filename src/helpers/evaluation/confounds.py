@@ -21,7 +21,7 @@ from helpers.cohorts import Cohort
 from helpers.evaluation.bootstrap import ends, f1, times_drawn
 from helpers.evaluation.protocols import CrossValidation, Fold
 from helpers.evaluation.sizes import queue
-from helpers.models.average import Average
+from helpers.models.average import LearnerAverage
 from helpers.models.table import BASELINES
 
 #: Learners of this comparison: all but boosting, which takes ten times as long.
@@ -57,9 +57,9 @@ def with_covariates(cohort: Cohort, alone: bool = False) -> Cohort:
     return replace(cohort, table=pd.concat([cohort.table, values], axis=1), families={**cohort.families, **family})
 
 
-def average(seed: int) -> Average:
+def average(seed: int) -> LearnerAverage:
     """The mean of the quick learners."""
-    return Average(seed, QUICK)
+    return LearnerAverage(seed, QUICK)
 
 
 @dataclass(frozen=True)

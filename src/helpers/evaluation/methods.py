@@ -14,7 +14,7 @@ from helpers.cohorts import Cohort
 from helpers.evaluation.regimes import pretrain, regimes
 from helpers.models.adversarial import Adversarial
 from helpers.models.alignment import ALIGNERS, Scaled
-from helpers.models.average import SEPARATOR, Average, Viewed
+from helpers.models.average import SEPARATOR, LearnerAverage, Viewed
 from helpers.models.pooling import Pooled
 from helpers.models.stacking import Adviser, Stacked
 
@@ -33,7 +33,7 @@ class Method:
 
 
 def _aligned(mouse: Cohort, n_repeats: int):
-    return lambda seed: Viewed(Average(seed), mouse.families)
+    return lambda seed: Viewed(LearnerAverage(seed), mouse.families)
 
 
 def _stacked(aligned: bool):
@@ -42,7 +42,7 @@ def _stacked(aligned: bool):
         families = mouse.families
         if aligned:
             return lambda seed: Stacked(adviser, _AlignedButAdvice(seed, families))
-        return lambda seed: Stacked(adviser, Average(seed))
+        return lambda seed: Stacked(adviser, LearnerAverage(seed))
     return build
 
 
@@ -50,7 +50,7 @@ class _AlignedButAdvice:
     """The average, shown the aligned families and the advice, not the features that only human cells have."""
 
     def __init__(self, seed: int, families):
-        self.model, self.families = Average(seed), families
+        self.model, self.families = LearnerAverage(seed), families
 
     def fit(self, cohort: Cohort):
         self.shown = {**self.families, "advice": cohort.families["advice"]}
@@ -87,7 +87,7 @@ def _bilstm(regime: str):
 
 #: Every method of the comparison, by the name of its experiment.
 METHODS = {
-    "full": Method("human only, all features", lambda mouse, n: Average),
+    "full": Method("human only, all features", lambda mouse, n: LearnerAverage),
     "aligned": Method("human only, common features", _aligned),
     "stacked_full": Method("mouse model's opinion, all features", _stacked(aligned=False), "full"),
     "stacked_aligned": Method("mouse model's opinion, common features", _stacked(aligned=True), "aligned"),

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from helpers.cohorts import Cohort
-from helpers.models.average import Average
+from helpers.models.average import LearnerAverage
 from helpers.models.table import BASELINES, scaled
 
 #: Probabilities are held above this before their logarithm is taken.
@@ -27,7 +27,7 @@ class Adviser:
         self.families = partner.families
         self.classes = partner.classes
         self.scaler = make_pipeline(*scaled()).fit(partner.x)
-        self.model = Average(seed, learners).fit(self._scaled(partner, self.scaler))
+        self.model = LearnerAverage(seed, learners).fit(self._scaled(partner, self.scaler))
 
     def advice(self, cohort: Cohort, own: Pipeline) -> pd.DataFrame:
         """Centred log-probabilities of each class, (N, 2 C), read in two ways.

@@ -111,9 +111,12 @@ def support_vectors(seed: int) -> TableModel:
     return TableModel(make_pipeline(*scaled(), MarginSVC(C=3.0, class_weight="balanced", random_state=seed)))
 
 
-def scaled():
-    """Steps that winsorise, fill gaps with medians and z-score, all learnt from training cells."""
-    return (Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+def scaled(scaler: type = StandardScaler):
+    """Steps that winsorise, fill gaps with medians and z-score, all learnt from training cells.
+
+    ``scaler``: what takes the place of the last, such as `PowerTransformer`, which makes features near normal, too.
+    """
+    return (Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), scaler())
 
 
 class MarginSVC(SVC):
