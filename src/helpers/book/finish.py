@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import re
 import tomllib
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from PIL import Image
 
 from helpers.book.project import BookError, Project, write_text
 from helpers.book.provenance import commit_words, data_fingerprint, revision, run_records, versions
+from helpers.files import write_bytes
 
 ICONS = "_static/scripts/fontawesome.js"
 # How far (of 255) the one channel in a thousand that changes most may move when an image gets a palette.
@@ -167,12 +169,11 @@ def shrink(path: Path) -> bool:
     moved = np.abs(np.asarray(small.convert(full.mode), dtype=int) - np.asarray(full, dtype=int))
     if np.quantile(moved, 0.999) > PALETTE_ERROR:
         return False
-    part = path.with_suffix(".part")
-    small.save(part, "PNG", optimize=True)
-    if part.stat().st_size >= path.stat().st_size:
-        part.unlink()
+    packed = io.BytesIO()
+    small.save(packed, "PNG", optimize=True)
+    if packed.tell() >= path.stat().st_size:
         return False
-    part.replace(path)
+    write_bytes(path, packed.getvalue())
     return True
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import posixpath
 import zipfile
 from collections.abc import Iterator
@@ -14,8 +12,9 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 
 from helpers.book.browser import TYPESET, served, started
-from helpers.book.project import BookError, Project, write_text
+from helpers.book.project import BookError, Project
 from helpers.book.stage import pages_url
+from helpers.files import sum_line, whole, write_sums
 
 START = """<!DOCTYPE html>
 <html lang="en">
@@ -72,30 +71,22 @@ def offline(project: Project) -> list[Path]:
     written = [folder / f"{name}.zip", folder / f"{name}.pdf"]
     archive(project.html, written[0], config["title"])
     print_all(project, written[1], config["title"], pages_url(config["repository"]["url"]))
-    sums = folder / "SHA256SUMS"
-    write_text(sums, "".join(f"{_sha256(path.read_bytes())}  {path.name}\n" for path in written))
-    return [*written, sums]
+    return [*written, write_sums(written)]
 
 
 def archive(html: Path, target: Path, title: str) -> None:
     """``html`` as ``book/`` in one zip, with ``start.html`` and SHA256SUMS beside it; whole or not at all."""
-    part = target.with_name(f".{target.name}.{os.getpid()}")
     sums = []
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
+    with whole(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
 
         def add(name: str, content: bytes) -> None:
             packed.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
-            sums.append(f"{_sha256(content)}  {name}\n")
+            sums.append(sum_line(name, content))
 
         add("start.html", START.format(title=title).encode())
         for path in sorted(path for path in html.rglob("*") if path.is_file()):
             add(f"book/{path.relative_to(html).as_posix()}", path.read_bytes())
         packed.writestr(zipfile.ZipInfo("SHA256SUMS", EPOCH), "".join(sums))
-    part.replace(target)
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def print_all(project: Project, target: Path, title: str, home: str) -> None:
@@ -104,8 +95,7 @@ def print_all(project: Project, target: Path, title: str, home: str) -> None:
     Code that the pages fold away is left out; what else they fold, such as solutions, becomes a link to the page.
     """
     text = one_page(project, title, home)
-    part = target.with_name(f".{target.name}.{os.getpid()}")
-    with started() as browser, served(project.html) as site:
+    with whole(target) as part, started() as browser, served(project.html) as site:
         page = browser.new_page()
         page.route("**/printed.html", lambda route: route.fulfill(body=text, content_type="text/html"))
         page.goto(f"{site}/printed.html", wait_until="networkidle")
@@ -115,7 +105,6 @@ def print_all(project: Project, target: Path, title: str, home: str) -> None:
             path=part, tagged=True, outline=True, print_background=True, prefer_css_page_size=True,
             display_header_footer=True, header_template="<span></span>", footer_template=NUMBERED,
         )  # fmt: skip
-    part.replace(target)
 
 
 def one_page(project: Project, title: str, home: str) -> str:
