@@ -147,6 +147,8 @@ def _execute(notebook: nbformat.NotebookNode, limit_s: float) -> None:
 
 def submissions(folder: Path) -> list[tuple[str, Path]]:
     """Student and notebook: ``STUDENT/NN_name.ipynb``, one folder a student. BookError when there is none."""
+    if not folder.is_dir():
+        raise BookError(f"found no folder {folder}, expected one that holds a folder for each student; check the path.")
     found = [(path.parent.name, path) for path in sorted(folder.glob("*/*.ipynb"))]
     if not found:
         raise BookError(f"found no STUDENT/NN_name.ipynb in {folder}, expected one folder a student; check the path.")
