@@ -99,7 +99,7 @@ def test_slides_hold_each_figure_with_its_words():
     text = "# Data\n\n- **You will learn** what a *cell* is.\n\n## Where <b>"
     found = slides.slides(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text), code]))
     assert found == [
-        slides.Slide("Data", "Data", "what a cell is."),
+        slides.Slide("Data", "Data", "You will learn what a cell is."),
         slides.Slide("Data", "Where <b>", "Cells per subclass.", "QUJD", "Two bar charts."),
     ]
     page = slides.as_html(found)
