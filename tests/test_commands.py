@@ -106,7 +106,7 @@ def test_a_stopped_simulation_leaves_whole_files_and_no_traceback(tmp_path):
     words = [sys.executable, "-m", "helpers", "simulate", "--cells", "40", "--out", str(tmp_path / "out")]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 240
         while not (tmp_path / "out" / "cells.csv").exists():
             assert time.monotonic() < until and process.poll() is None, "it did not begin"
             time.sleep(0.05)

@@ -141,7 +141,7 @@ def test_an_exercise_names_all_that_its_check_reads(root):
             at = (exercise.task, exercise.solution, exercise.check)
             task, solution, check = (chapter.cells[i].source for i in at)
             given = _names(solution)[0] & _names(check)[1]
-            shown = stub(solution, exercise.number) + task
+            shown = f"{stub(solution, exercise.number)}\n{task}"
             missing = sorted(name for name in given if not re.search(rf"\b{name}\b", shown))
             assert not missing, f"{source.stem}, exercise {exercise.number}: tell the student to call it {missing}"
 
