@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import re
+
 import nbformat
 import pytest
 
 from helpers.book.notebook import read, sources
 from helpers.book.project import BookError, Project
 from helpers.teaching.bundle import student_copy
-from helpers.teaching.exercises import Exercise, context, exercises, parts, stub
+from helpers.teaching.exercises import Exercise, _names, context, exercises, parts, stub
 
 SOLUTION = "def one():\n    # BEGIN SOLUTION\n    x = 1\n    return x\n    # END SOLUTION\n\none()"
 
@@ -122,3 +125,26 @@ def test_names_of_loops_and_functions_need_nothing_from_before():
     made = notebook(*cells)
     (exercise,) = exercises(made, "x")
     assert context(made, exercise, SOLUTION) == [cells[1][1]]
+
+
+def test_an_exercise_names_all_that_its_check_reads(root):
+    """A name that only the answer gives, and that the check reads, stands in the task or in the student's stub."""
+    for source in sources(Project(root)):
+        chapter = read(source)
+        for exercise in exercises(chapter, source.stem):
+            at = (exercise.task, exercise.solution, exercise.check)
+            task, solution, check = (chapter.cells[i].source for i in at)
+            given = _names(solution)[0] & _names(check)[1]
+            shown = f"{stub(solution, exercise.number)}\n{task}"
+            missing = sorted(name for name in given if not re.search(rf"\b{name}\b", shown))
+            assert not missing, f"{source.stem}, exercise {exercise.number}: tell the student to call it {missing}"
+
+
+def test_what_a_check_says_is_a_sentence(root):
+    for source in sources(Project(root)):
+        chapter = read(source)
+        for exercise in exercises(chapter, source.stem):
+            for node in ast.walk(ast.parse(chapter.cells[exercise.check].source)):
+                if isinstance(node, ast.Assert):
+                    said = ast.unparse(node.msg).lstrip("f").strip("'\"")
+                    assert said[0].isupper() and said[-1] == ".", f"{source.stem}, exercise {exercise.number}: {said}"

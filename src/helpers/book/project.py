@@ -61,6 +61,15 @@ class Project:
     def html(self) -> Path:
         return self.build / "html"
 
+    def check(self) -> Project:
+        """This project, if its root is a book's repository; BookError otherwise."""
+        if not self.notebooks.is_dir():
+            raise BookError(
+                f"found no folder notebooks in {self.root.resolve()}, expected the book's repository; "
+                "go there, or name it with --root."
+            )
+        return self
+
     def pages(self) -> list[str]:
         """Every page of ``_toc.yml`` as a path without suffix, in reading order, the root first."""
         return toc_pages(self.root / "_toc.yml")

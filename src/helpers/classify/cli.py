@@ -50,8 +50,8 @@ def _classify(args: argparse.Namespace) -> int:
     from helpers.classify import report
 
     paths = _expanded(args.files)
-    if not paths:
-        print(f"error: found no .nwb file in {args.files[0]}, expected recordings; name the files", file=sys.stderr)
+    if empty := [given for given in args.files if given.is_dir() and not any(given.glob("*.nwb"))]:
+        print(f"error: found no .nwb file in {empty[0]}, expected recordings; name the files", file=sys.stderr)
         return WRONG_CALL
     if args.out.exists() and not args.out.is_dir():
         print(f"error: found a file at {args.out}, expected a folder for the pages; give another --out",

@@ -18,6 +18,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from helpers import cohorts
+from helpers.arguments import count, processes
 from helpers.cohorts import Cohort
 from helpers.evaluation import archive
 from helpers.evaluation.methods import METHODS
@@ -38,10 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD",
                         help=f"which ones (default all): {', '.join(METHODS)}")
     parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
-    parser.add_argument("--repeats", type=int, default=3, help="times that the cells are cut (default 3)")
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES,
+    parser.add_argument("--repeats", type=count, default=3, help="times that the cells are cut (default 3)")
+    parser.add_argument("--sizes", type=processes, nargs="+", default=SIZES,
                         help="training cells, 0 for all (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: one per core)")
+    parser.add_argument("--jobs", type=count, default=os.cpu_count(), help="processes (default: one per core)")
     parser.add_argument("--again", action="store_true", help="run methods that are there already")
     parser.add_argument("--folder", type=Path, help="where to keep predictions (default science)")
 

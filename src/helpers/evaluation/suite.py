@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import cohorts
+from helpers.arguments import count
 from helpers.evaluation import archive
 from helpers.evaluation.metrics import SCORES, fold_differences, fold_scores, paired_difference, summary
 from helpers.evaluation.power import smallest_gain
@@ -34,14 +35,14 @@ KEPT = "suite"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
-    parser.add_argument("--repeats", type=_count, default=10, help="times that the human cells are cut (default 10)")
-    parser.add_argument("--folds", type=_count, default=5, help="parts they are cut into (default 5)")
+    parser.add_argument("--repeats", type=count, default=10, help="times that the human cells are cut (default 10)")
+    parser.add_argument("--folds", type=count, default=5, help="parts they are cut into (default 5)")
     parser.add_argument("--grouped", action="store_true", help="keep donors apart, in folds and in validation")
     parser.add_argument("--stopping", default="matched", choices=STOP_ON, help="scores that stop the training")
     parser.add_argument("--inputs", default=INPUTS[0], choices=INPUTS, help="how a token enters the network")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of matrix products")
-    parser.add_argument("--epochs", type=_count, help="at most so many in each stage, for a quick look")
-    parser.add_argument("--jobs", type=_count, default=os.cpu_count(), help="processes (default: one per core)")
+    parser.add_argument("--epochs", type=count, help="at most so many in each stage, for a quick look")
+    parser.add_argument("--jobs", type=count, default=os.cpu_count(), help="processes (default: one per core)")
     parser.add_argument("--folder", type=Path, help="where to write (default _build/suite)")
     parser.add_argument("--keep", action="store_true", help="keep the predictions in the folder science, too")
 
@@ -111,9 +112,3 @@ def write(folder: Path, predictions: pd.DataFrame, protocol, seconds: float, set
                "gains": found.where(found.notna(), None).to_dict(orient="index")}
     text = json.dumps(content, indent=1, sort_keys=True, default=str, allow_nan=False)
     write_text(folder / "suite.json", text + "\n")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
-    return int(text)

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from helpers.arguments import processes
 from helpers.files import write_bytes
 from helpers.recordings import results, simulation
 from helpers.recordings.cell import extract
@@ -140,7 +141,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mouse", type=int, default=CELLS["mouse"], metavar="N", help="mouse cells")
     parser.add_argument("--human", type=int, default=CELLS["human"], metavar="N", help="human cells")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--workers", type=int, default=0, help="processes (default 0: this one)")
+    parser.add_argument("--workers", type=processes, default=0, help="processes (default 0: this one)")
 
 
 def main(args: argparse.Namespace) -> int:
