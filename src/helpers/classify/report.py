@@ -57,6 +57,10 @@ def sentence(answer: Answer) -> str:
                else f"its distance is {row['distance']:.1f}, the limit {judgement.distance_limit:.1f}")
         return (f"No answer: this cell is unlike the {answer.species} interneurons that the classifier has learnt from "
                 f"({why}). The likeliest subclass would be {best}; do not rely on it.")
+    if row["verdict"] == "excitatory":
+        margin, limit = (f"{value:.2f}".replace("-", "−") for value in (row["margin"], judgement.margin_limit))
+        return (f"No answer: this cell looks excitatory (its score is {margin}, the limit {limit}), and the classifier "
+                f"knows interneurons only. The likeliest of them would be {best}; do not rely on it.")
     if row["verdict"] == "answered":
         return f"{best}. It is the only subclass in the {held} prediction set."
     if not inside:
@@ -175,6 +179,7 @@ def _limits(answer: Answer) -> str:
             f"<p>On {figures['cells']:,} published {escape(answer.species)} cells of donors it had not seen, the "
             f"classifier reached a macro-F1 of {figures['macro_f1']:.2f}. It answered "
             f"{100 * figures['answered']:.0f} % of them, and {100 * figures['accuracy_answered']:.0f} % of these "
-            "answers were right. It knows interneurons of one laboratory's protocol only; an excitatory cell gets an "
-            "interneuron's name unless it is flagged as unlike. Not for clinical use.</p>"
+            "answers were right. It knows interneurons of one laboratory's protocol only. An excitatory cell gets an "
+            "interneuron's name unless a flag finds it; the model card says how many the flags find. Not for clinical "
+            "use.</p>"
             f'<p class="soft">helpers {__version__}; model card: <code>helpers/classify/weights/CARD.md</code></p>')

@@ -30,6 +30,9 @@ FOLDER = "HELPERS_SCIENCE"
 #: Probabilities are kept as whole thousandths, which is finer than any score of the book can see.
 STEPS = 1000
 
+#: What flags for unusual cells go by, beside the probabilities.
+MORE = {"distance": "float32", "missing": "uint8", "margin": "float32"}
+
 PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
 
 
@@ -61,8 +64,8 @@ def keep(name: str, predictions: pd.DataFrame, protocol, folder: str | Path | No
     """Keep a table of `helpers.evaluation.evaluate` under a name; returns what was written beside it.
 
     Parameters: ``predictions`` with ``model, repeat, fold, cell, predicted`` and one ``p_<class>`` per class, and
-    optionally ``size`` (training cells; 0 means all); ``protocol``, said in words; ``cohort``, the cells
-    predicted; ``more``, what else should be known of the run, such as ``cpu_minutes``.
+    optionally ``size`` (training cells; 0 means all) and columns of `MORE`; ``protocol``, said in words;
+    ``cohort``, the cells predicted; ``more``, what else should be known of the run, such as ``cpu_minutes``.
     Anything else in the table, the true labels above all, is left out.
     """
     folder = Path(folder or science_folder())
@@ -128,10 +131,10 @@ def kept(folder: str | Path | None = None) -> list[str]:
 
 def _compact(predictions: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     """The columns that are kept, as small as they can be without changing a score."""
-    columns = [c for c in ("model", "size", "repeat", "fold", "cell", "predicted") if c in predictions]
+    columns = [c for c in ("model", "size", "repeat", "fold", "cell", "predicted", *MORE) if c in predictions]
     table = predictions[columns].reset_index(drop=True)
     small = dict.fromkeys(("model", "cell", "predicted"), "category") | dict.fromkeys(("repeat", "fold"), "uint8")
-    table = table.astype(small)
+    table = table.astype(small | {c: kind for c, kind in MORE.items() if c in table})
     if "size" in table:
         table["size"] = table["size"].astype("uint16")
     probabilities = predictions[[f"p_{c}" for c in cohort.classes]].to_numpy(float)
