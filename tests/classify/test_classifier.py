@@ -16,6 +16,8 @@ from helpers.classify.contributions import contributions, shapley
 from helpers.classify.fitting import SEED, Models, cross_fit
 from helpers.classify.judgement import EXCITATORY_ALARM, FALSE_ALARM, MISS, Judgement, limit_above, novelty_limits
 from helpers.cohorts import public_files
+from helpers.evaluation.calibration import Temperature
+from helpers.evaluation.conformal import PredictionSets
 from helpers.taxonomy import SPECIES
 
 
@@ -223,6 +225,14 @@ def test_a_judgement_names_each_verdict():
     assert table["verdict"].tolist() == ["answered", "unlike", "undecided", "unlike", "excitatory", "unlike"]
     assert table["excitatory"].tolist() == [False] * 4 + [True] * 2
     assert table.loc["w", "set"] == "a" and set(table.loc["y", "set"].split()) >= {"b", "c"}
+
+
+def test_a_set_without_the_likeliest_class_is_no_answer():
+    judge = Judgement(Temperature(1.0, np.zeros(2)), PredictionSets(np.array([0.1, 0.9]), 0.1), 3.0, 3, 0.0)
+    table = judge.answers(np.array([[0.6, 0.4], [0.05, 0.95]]), np.zeros(2), np.zeros(2, int), -np.ones(2), ("a", "b"),
+                          ["x", "y"])
+    assert table["subclass"].tolist() == ["a", "b"] and table["set"].tolist() == ["b", "b"]
+    assert table["verdict"].tolist() == ["undecided", "answered"]
 
 
 @pytest.mark.parametrize(("share", "limit"), [(0.0, 9), (0.1, 8), (0.25, 7), (0.9, 0)])

@@ -43,14 +43,15 @@ class Judgement:
     def answers(self, raw, distance, missing, margin, classes, index) -> pd.DataFrame:
         """One row a cell: ``subclass`` (the likeliest), ``p_<class>``, ``set`` (classes joined by a space),
         ``distance``, ``missing``, ``unlike`` (bool), ``margin``, ``excitatory`` (bool) and ``verdict``: *answered*,
-        *undecided* (the set has not exactly one class), *excitatory* (looks like no interneuron) or *unlike* (not like
-        the training cells). Of the last two, *unlike* goes first; the probabilities mean little in both.
+        *undecided* (the set is not the likeliest class alone), *excitatory* (looks like no interneuron) or *unlike*
+        (not like the training cells). Of the last two, *unlike* goes first; the probabilities mean little in both.
         """
         p, names = self.temperature.apply(raw), np.array(classes)
         inside = self.sets.contain(p)
         unlike = (distance > self.distance_limit) | (missing > self.missing_limit)
         excitatory = np.asarray(margin) > self.margin_limit
-        verdict = np.select([unlike, excitatory, inside.sum(axis=1) == 1], ["unlike", "excitatory", "answered"],
+        alone = (inside.sum(axis=1) == 1) & inside[np.arange(len(p)), p.argmax(axis=1)]
+        verdict = np.select([unlike, excitatory, alone], ["unlike", "excitatory", "answered"],
                             "undecided")
         return pd.DataFrame({
             "subclass": names[p.argmax(axis=1)], **{f"p_{c}": p[:, k] for k, c in enumerate(names)},
