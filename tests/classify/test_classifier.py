@@ -16,6 +16,7 @@ from helpers.classify.contributions import contributions, shapley
 from helpers.classify.fitting import SEED, Models, cross_fit
 from helpers.classify.judgement import EXCITATORY_ALARM, FALSE_ALARM, MISS, Judgement, limit_above, novelty_limits
 from helpers.cohorts import public_files
+from helpers.evaluation import archive
 from helpers.evaluation.calibration import Temperature
 from helpers.evaluation.conformal import PredictionSets
 from helpers.taxonomy import SPECIES
@@ -189,6 +190,22 @@ def test_the_chapter_and_the_card_judge_alike(small):
     assert answers[[f"p_{c}" for c in classes]].to_numpy() == pytest.approx(arrays["calibrated"])
     named = [" ".join(c for c, held in zip(classes, row, strict=True) if held) for row in arrays["sets_by_class"]]
     assert answers["set"].tolist() == named and answers["true"].tolist() == [classes[k] for k in arrays["y"]]
+
+
+def test_what_is_kept_gives_the_figures_of_the_card(small, tmp_path):
+    cohort, _, table = small
+    table = nesting.rounded(table)
+    archive.keep("here", table.assign(model="m"), "p", tmp_path, cohort=cohort, steps=nesting.STEPS)
+    read = archive.load("here", cohort, tmp_path)
+    read = read.assign(donor=read["cell"].map(cohort.cells["donor"]))
+    pd.testing.assert_frame_equal(nesting.answers(read, 0.2), nesting.answers(table, 0.2), check_dtype=False)
+
+
+def test_a_probability_rounded_to_nought_stays_above_it(small):
+    _, _, table = small
+    columns = [f"p_{c}" for c in nesting.classes_of(table)]
+    judged = nesting.judged(table.assign(**dict.fromkeys(columns, 0.0) | {"p_Sst": 1.0}))
+    assert judged["p"].min() > 0 and judged["p"].sum(axis=1) == pytest.approx(1)
 
 
 def test_ordinary_folds_take_the_same_shape():

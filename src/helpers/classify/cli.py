@@ -117,7 +117,8 @@ def _models(args: argparse.Namespace) -> int:
         model.save(folder)
         if args.keep:
             archive.keep(nesting.KEPT + species, nested.assign(model="shipped classifier"), nesting.PROTOCOL,
-                         cohort=cohorts.load(species, FEATURES), minutes=round((time.process_time() - begun) / 60, 1))
+                         cohort=cohorts.load(species, FEATURES), steps=nesting.STEPS,
+                         minutes=round((time.process_time() - begun) / 60, 1))
         figures = model.about["figures"]
         print(f"{species}: macro-F1 {figures['macro_f1']:.3f}, calibration error {figures['calibration_error']:.3f}, "
               f"coverage {figures['sets']['all']['coverage']:.3f}, answered {figures['answered']:.3f}")

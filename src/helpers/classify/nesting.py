@@ -19,6 +19,7 @@ from helpers.classify import guard
 from helpers.classify.fitting import FOLDS, SEED, Models, cross_fit
 from helpers.classify.judgement import Judgement
 from helpers.cohorts import Cohort
+from helpers.evaluation import archive
 from helpers.evaluation.calibration import Temperature
 from helpers.evaluation.conformal import PredictionSets
 from helpers.evaluation.protocols import CrossValidation
@@ -28,6 +29,8 @@ JUDGED = 255
 PROTOCOL = f"{CrossValidation(FOLDS, 1, grouped=True)}; limits of a fold from {FOLDS} inner folds of the others"
 #: Under this name, with the species, they are kept in the folder science.
 KEPT = "classifier_"
+#: They are kept in so many steps of a probability; half a step is the least that one can be.
+STEPS = 50_000
 FLAGS = ("distance", "missing", "margin")
 
 
@@ -55,6 +58,13 @@ def _rows(cohort: Cohort, said: dict) -> pd.DataFrame:
         "donor": cohort.donors, "predicted": names[said["raw"].argmax(axis=1)],
         **{f"p_{c}": said["raw"][:, k] for k, c in enumerate(names)}, **{flag: said[flag] for flag in FLAGS},
     })
+
+
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as `helpers.evaluation.archive` keeps it, so that a card says what a chapter reads."""
+    columns = [f"p_{c}" for c in classes_of(table)]
+    flags = {flag: table[flag].astype(kind).astype(table[flag].dtype) for flag, kind in archive.MORE.items()}
+    return table.assign(**np.rint(table[columns] * STEPS) / STEPS, **flags)
 
 
 def from_one_level(table: pd.DataFrame) -> pd.DataFrame:
@@ -112,8 +122,8 @@ def _folds(table: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame, pd.DataFram
 
 
 def _p(table: pd.DataFrame) -> np.ndarray:
-    p = table[[f"p_{c}" for c in classes_of(table)]].to_numpy(float)
-    return p / p.sum(axis=1, keepdims=True)  # kept ones are rounded
+    p = np.maximum(table[[f"p_{c}" for c in classes_of(table)]].to_numpy(float), 0.5 / STEPS)
+    return p / p.sum(axis=1, keepdims=True)  # kept ones are rounded, some to nought
 
 
 def _y(table: pd.DataFrame) -> np.ndarray:

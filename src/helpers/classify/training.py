@@ -84,5 +84,5 @@ def make(species: str) -> tuple[Classifier, pd.DataFrame]:
     Returns it with the nested predictions that its figures come from.
     """
     cohort, others = cohorts.load(species, FEATURES), guard.specimens(species).learnt
-    nested = nesting.predictions(cohort, others, FOLDS, SEED)
+    nested = nesting.rounded(nesting.predictions(cohort, others, FOLDS, SEED))
     return train(cohort, others, about=about(cohort, species, nested)), nested
