@@ -14,6 +14,8 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from helpers.files import whole, write_text
+
 #: Where a run leaves what it made; the build sets it, a notebook opened by hand finds the repository's.
 BUILD_FOLDER = "HELPERS_BUILD"
 
@@ -24,14 +26,6 @@ def build_folder() -> Path:
         return Path(os.environ[BUILD_FOLDER])
     here = Path.cwd()
     return (here.parent if here.name == "notebooks" else here) / "_build"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing: to a temporary name, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, "utf-8")
-    part.replace(path)
 
 
 @cache
@@ -91,9 +85,8 @@ class Results:
         """Keep a table of out-of-fold predictions for later chapters, see `predictions`."""
         path = build_folder() / "predictions" / f"{self.notebook}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
-        predictions.to_parquet(part, index=False)
-        part.replace(path)
+        with whole(path) as part:
+            predictions.to_parquet(part, index=False)
 
     def _write(self) -> None:
         content = {"notebook": self.notebook, "results": self.results}

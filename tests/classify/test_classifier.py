@@ -192,6 +192,22 @@ def test_the_chapter_and_the_card_judge_alike(small):
     assert answers["set"].tolist() == named and answers["true"].tolist() == [classes[k] for k in arrays["y"]]
 
 
+def test_each_part_is_calibrated_and_gets_its_sets_without_its_own_labels():
+    rng, names = np.random.default_rng(5), np.array(["a", "b", "c"])
+    p = rng.dirichlet(np.ones(3), 300)
+    y = np.array([rng.choice(3, p=row) for row in p ** 2 / (p ** 2).sum(axis=1, keepdims=True)])
+    parts = np.arange(300) % 4
+    changed = np.where(parts == 2, (y + 1) % 3, y)
+    cells = pd.DataFrame({"fold": parts, "cell": np.arange(300), "donor": parts * 50 + np.arange(300) % 10})
+    cells = cells.assign(**{f"p_{c}": p[:, k] for k, c in enumerate(names)})
+    own, other = (nesting.judged(nesting.from_one_level(cells.assign(true=names[labels]))) for labels in (y, changed))
+    part = np.sort(parts)  # judged cells come part by part
+    for key in ("calibrated", "sets", "sets_by_class"):
+        assert np.array_equal(own[key][part == 2], other[key][part == 2])
+    assert not np.allclose(own["calibrated"][part == 0], other["calibrated"][part == 0])
+    assert not np.array_equal(own["sets_by_class"], other["sets_by_class"])
+
+
 def test_what_is_kept_gives_the_figures_of_the_card(small, tmp_path):
     cohort, _, table = small
     table = nesting.rounded(table)

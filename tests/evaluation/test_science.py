@@ -50,8 +50,8 @@ def test_what_was_kept_on_other_cells_is_run_again(present, tmp_path, monkeypatc
     main(arguments(tmp_path))
     labels = HUMAN.cells["subclass"].to_numpy(copy=True)[::-1]
     changed = replace(HUMAN, cells=HUMAN.cells.assign(subclass=labels))
-    assert science.is_kept("transfer_scaled_alone", HUMAN, tmp_path)
-    assert not science.is_kept("transfer_scaled_alone", changed, tmp_path)
+    assert archive.is_kept("transfer_scaled_alone", HUMAN, tmp_path)
+    assert not archive.is_kept("transfer_scaled_alone", changed, tmp_path)
 
 
 def test_a_look_takes_the_first_folds_only():

@@ -12,12 +12,13 @@ from sklearn.linear_model import LogisticRegression
 from helpers.evaluation import CrossValidation, evaluate, fold_scores
 from helpers.models.adversarial import Adversarial, Reversal
 from helpers.models.alignment import ALIGNERS
-from helpers.models.average import Average, Viewed, view
+from helpers.models.average import Average, Viewed
 from helpers.models.pooling import LEARNERS, Pooled, balanced
 from helpers.models.stacking import Adviser, Stacked
 from helpers.models.table import boosting, logistic_regression, support_vectors
 
 from .conftest import make_cohort
+from .leakage import assert_test_cells_stay_apart, read, shuffled
 
 QUICK = {"logistic regression": logistic_regression}
 QUICK_POOL = {"logistic regression": LEARNERS["logistic regression"]}
@@ -34,22 +35,10 @@ METHODS = {
 }
 
 
-def table_of(probabilities):
-    return probabilities[" | average"] if isinstance(probabilities, dict) else probabilities
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_a_test_cell_is_named_alike_whatever_its_companions_are_and_whatever_its_label(name):
-    cohort = make_cohort()
-    train, test = cohort.take(np.arange(180)), cohort.take(np.arange(180, 240))
-    model = METHODS[name](0).fit(train)
-    absurd = test.table.copy()
-    absurd.iloc[1:] *= 1e6
-    alone = table_of(model.predict_proba(test))
-    np.testing.assert_allclose(alone[0], table_of(model.predict_proba(replace(test, table=absurd)))[0], rtol=1e-5)
-    mislabelled = replace(test, cells=test.cells.assign(subclass="Vip"))
-    np.testing.assert_array_equal(alone, table_of(model.predict_proba(mislabelled)))
-    np.testing.assert_allclose(alone.sum(axis=1), 1, rtol=1e-5)
+    said = assert_test_cells_stay_apart(METHODS[name])
+    np.testing.assert_allclose(said.sum(axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -62,16 +51,13 @@ def test_other_labels_of_test_cells_change_no_prediction(name):
     changed = replace(cohort, cells=cohort.cells.assign(subclass=labels))
     first, second = (
         METHODS[name](0).fit(c.take(fold.train)).predict_proba(c.take(fold.test)) for c in (cohort, changed))
-    np.testing.assert_array_equal(table_of(first), table_of(second))
+    np.testing.assert_array_equal(read(first), read(second))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["stacked", "adversarial", "pooled, CORAL", "pooled, class-wise transport"])
 def test_shuffled_labels_score_at_chance(name):
-    cohort = make_cohort(n=400)
-    rng = np.random.default_rng(3)
-    shuffled = replace(cohort, cells=cohort.cells.assign(subclass=rng.permutation(cohort.cells["subclass"])))
-    predictions = evaluate({name: METHODS[name]}, shuffled, CrossValidation(5, 2, grouped=True))
+    predictions = evaluate({name: METHODS[name]}, shuffled(make_cohort(n=400)), CrossValidation(5, 2, grouped=True))
     assert abs(fold_scores(predictions)["balanced_accuracy"].mean() - 0.25) < 0.06
 
 
@@ -111,7 +97,7 @@ def test_a_partner_with_other_classes_is_refused():
 
 def test_a_cohort_without_a_common_feature_is_refused():
     with pytest.raises(ValueError, match="found no feature 'z' in the cohort"):
-        view(make_cohort(), {"passive": ["a", "z"]})
+        make_cohort().view({"passive": ["a", "z"]})
 
 
 def test_advice_keeps_the_adviser_s_classes_and_is_told_in_two_ways():

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from helpers.classify.classifier import FEATURES, WeightsError, shipped
 from helpers.cohorts import DataUnavailable, TableError
-from helpers.recordings.results import write_atomically
-from helpers.report import write_text
+from helpers.files import write_bytes, write_text
 from helpers.taxonomy import SPECIES
 
 #: Exit statuses: every file has an answer; some were refused; the call was wrong; no data.
@@ -125,7 +124,7 @@ def _models(args: argparse.Namespace) -> int:
         met[species], detected[species] = strangers.met(model), strangers.detected(model, nested)
         if args.simulated:
             played[species] = strangers.simulated(model, args.simulated)
-    write_atomically(folder / "CARD.md", card.markdown(folder, met, detected, played).encode())
+    write_bytes(folder / "CARD.md", card.markdown(folder, met, detected, played).encode())
     print(f"weights and model card in {folder}")
     return DONE
 

@@ -137,7 +137,7 @@ def main(args: argparse.Namespace) -> int:
     for name in args.experiments:
         run, species = EXPERIMENTS[name]
         own, partner = data[species], data["mouse aligned" if species == "human" else "human"]
-        if not args.again and is_kept(name, cells_of(name, own), folder):
+        if not args.again and archive.is_kept(name, cells_of(name, own), folder):
             print(f"{name:<20} kept", flush=True)
             continue
         start = time.process_time()
@@ -156,12 +156,3 @@ def load(source: str = "published") -> dict[str, Cohort]:
         "mouse": cohorts.load("mouse", "mouse", source=source),
         "mouse aligned": cohorts.load("mouse", "aligned", source=source),
     }
-
-
-def is_kept(name: str, cells: Cohort, folder: Path) -> bool:
-    """Whether an experiment is whole and about these cells."""
-    try:
-        archive.load(name, cells, folder)
-    except archive.ArchiveError:
-        return False
-    return True

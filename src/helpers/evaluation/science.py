@@ -55,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
         print(f"No data: {error}")
         return 3
     for name in args.methods:
-        if not args.again and is_kept(PREFIX + name, human, folder):
+        if not args.again and archive.is_kept(PREFIX + name, human, folder):
             print(f"{name:<20} kept", flush=True)
             continue
         method = METHODS[name]
@@ -66,15 +66,6 @@ def main(args: argparse.Namespace) -> int:
                      sizes=list(args.sizes or method.sizes), seed=protocol.seed, cpu_minutes=round(seconds / 60, 2))
         print(f"{name:<20} {seconds / 60:.1f} CPU minutes, {(time.perf_counter() - start) / 60:.1f} in all", flush=True)
     return 0
-
-
-def is_kept(name: str, cohort: Cohort, folder: Path) -> bool:
-    """Whether an experiment is whole and about these cells."""
-    try:
-        archive.load(name, cohort, folder)
-    except archive.ArchiveError:
-        return False
-    return True
 
 
 def run(name: str, mouse: Cohort, human: Cohort, protocol: CrossValidation, sizes, n_jobs: int = 1,

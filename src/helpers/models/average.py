@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -14,15 +13,6 @@ from helpers.models.table import BASELINES
 SEPARATOR = " | "
 
 
-def view(cohort: Cohort, families: Mapping[str, list[str]]) -> Cohort:
-    """The cohort with the features of ``families`` alone; ValueError names a feature that it lacks."""
-    columns = [feature for members in families.values() for feature in members]
-    lost = [feature for feature in columns if feature not in cohort.table]
-    if lost:
-        raise ValueError(f"found no feature {lost[0]!r} in the cohort, expected all that the other species has")
-    return replace(cohort, table=cohort.table[columns], families=dict(families))
-
-
 class Viewed:
     """A model that is shown some families of a cohort only; see `helpers.evaluation.Model`."""
 
@@ -31,11 +21,11 @@ class Viewed:
         self.families = families
 
     def fit(self, cohort: Cohort) -> Viewed:
-        self.model.fit(view(cohort, self.families))
+        self.model.fit(cohort.view(self.families))
         return self
 
     def predict_proba(self, cohort: Cohort):
-        return self.model.predict_proba(view(cohort, self.families))
+        return self.model.predict_proba(cohort.view(self.families))
 
 
 class Average:

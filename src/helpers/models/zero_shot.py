@@ -30,7 +30,7 @@ from sklearn.preprocessing import PowerTransformer
 from sklearn.svm import SVC
 
 from helpers.cohorts import Cohort
-from helpers.models.table import Winsoriser
+from helpers.models.table import Winsoriser, over_classes
 
 #: Normal scores are cut off here, so that the outermost cell of a species weighs like its neighbours.
 LIMIT = 3.0
@@ -141,7 +141,5 @@ class ZeroShot:
                 rows = np.flatnonzero(said == c)
                 sure[rows[np.argsort(-p[rows, c])[: max(8, int(self.share * len(rows)))]]] = True
             reader = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=self.shrinkage).fit(x[sure], said[sure])
-            new = np.zeros_like(p)
-            new[:, reader.classes_] = reader.predict_proba(x)
-            p = (1 - self.anchor) * new + self.anchor * aligned
+            p = (1 - self.anchor) * over_classes(reader, x, p.shape[1]) + self.anchor * aligned
         return p

@@ -36,7 +36,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _student(args: argparse.Namespace) -> int:
-    from helpers.teaching.bundle import KINDS, write, write_sums
+    from helpers.files import write_sums
+    from helpers.teaching.bundle import KINDS, write
 
     zips = [write(Project(args.root), kind) for kind in KINDS]
     for path in [*zips, write_sums(zips)]:

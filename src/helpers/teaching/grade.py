@@ -22,7 +22,8 @@ from nbformat.validator import NotebookValidationError
 
 import helpers
 from helpers.book.project import BookError
-from helpers.report import BUILD_FOLDER, write_text
+from helpers.files import write_text
+from helpers.report import BUILD_FOLDER
 from helpers.teaching.exercises import Exercise, context, exercises, tags
 
 LIMIT_S = 120
