@@ -75,17 +75,6 @@ def test_certain_and_wrong_probabilities_stay_finite():
     assert np.isfinite(found.apply([[1.0, 0.0]])).all() and np.isfinite(found.shift).all()
 
 
-def test_each_part_is_calibrated_without_itself():
-    p, y = drawn(300, sharpness=2.0)
-    parts = np.arange(300) % 3
-    out = calibration.out_of_fold(p, y, parts)
-    changed = y.copy()
-    changed[parts == 1] = 3 - changed[parts == 1]
-    other = calibration.out_of_fold(p, changed, parts)
-    assert np.array_equal(out[parts == 1], other[parts == 1])
-    assert not np.allclose(out[parts == 0], other[parts == 0])
-
-
 def test_abstaining_from_the_doubtful_cells_helps_a_calibrated_model():
     curve = calibration.selective(*drawn(5_000))
     assert curve["coverage"].iloc[-1] == 1 and curve["confidence"].is_monotonic_decreasing

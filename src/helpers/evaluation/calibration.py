@@ -146,19 +146,6 @@ def donor_interval(statistic: Callable, probabilities, y, donors, n: int = 200, 
     return ends(values)
 
 
-def out_of_fold(probabilities, y, parts, shifted: bool = True) -> np.ndarray:
-    """Calibrated probabilities (N, C), each part's by a `Temperature` fitted on the other parts.
-
-    ``parts`` (N,) says which part a cell belongs to, such as its fold; a donor's cells belong to one part.
-    """
-    p, y = _checked(probabilities, y)
-    parts, out = np.asarray(parts), np.empty_like(p)
-    for part in pd.unique(parts):
-        inside = parts == part
-        out[inside] = Temperature.fit(p[~inside], y[~inside], shifted).apply(p[inside])
-    return out
-
-
 def _checked(probabilities, y) -> tuple[np.ndarray, np.ndarray]:
     """Both as arrays; ValueError says what does not fit."""
     p, y = np.asarray(probabilities, float), np.asarray(y, int)
