@@ -27,6 +27,11 @@ def test_every_feature_has_a_unit_and_every_family_a_title():
                 assert families.unit(feature) and figures.label(feature)
 
 
+def test_families_among_some_features_keep_their_order_and_none_is_empty():
+    members = {"spike": ["peak", "width"], "sag": ["sag"], "passive": ["tau", "vm"]}
+    assert families.among(members, {"vm", "width", "peak", "stray"}) == {"spike": ["peak", "width"], "passive": ["vm"]}
+
+
 def test_the_twelve_vector_families_have_2005_values():
     assert len(families.VECTOR_FAMILIES) == 12
     assert sum(width for _, width in families.VECTOR_FAMILIES.values()) == 2005

@@ -9,7 +9,6 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
-import analytic
 import h5py
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from helpers.cohorts import load as load_cohort
 from helpers.recordings import nwb
 from helpers.recordings.nwb import RawSweep
 from helpers.recordings.verdict import Finding
+from tests.recordings import analytic
 
 
 @pytest.fixture(scope="module")

@@ -21,13 +21,11 @@ def drawn(n: int, n_classes: int = 4, seed: int = 0, sharpness: float = 1.0):
 def test_the_error_of_calibrated_probabilities_vanishes_with_the_number_of_cells():
     errors = [calibration.expected_calibration_error(*drawn(n)) for n in (200, 2_000, 50_000)]
     assert errors[0] > errors[1] > errors[2] and errors[2] < 0.008
-    assert calibration.classwise_calibration_error(*drawn(50_000)).max() < 0.008
 
 
 def test_the_error_of_a_known_overconfidence():
     p, y = np.tile([0.9, 0.1], (1000, 1)), np.repeat([0, 1], [600, 400])
     assert calibration.expected_calibration_error(p, y, n_bins=1) == pytest.approx(0.3)
-    assert calibration.classwise_calibration_error(p, y, n_bins=1) == pytest.approx([0.3, 0.3])
 
 
 def test_reliability_bins_hold_equally_many_cells_and_their_limits_hold_the_accuracy():

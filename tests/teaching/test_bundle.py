@@ -15,6 +15,7 @@ import nbformat
 import pytest
 from packaging.requirements import Requirement
 
+from helpers import files
 from helpers.book.colab import setup_cell
 from helpers.book.notebook import pair, sources
 from helpers.book.project import BookError, Project
@@ -32,7 +33,7 @@ def made(root, tmp_path_factory):
         (place / name).symlink_to(root / name)
     project = Project(place)
     zips = [bundle.write(project, kind) for kind in bundle.KINDS]
-    return project, zips, bundle.write_sums(zips)
+    return project, zips, files.write_sums(zips)
 
 
 def test_sums_fit_and_the_zip_is_the_same_every_time(made):

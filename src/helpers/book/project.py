@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from helpers.report import write_text
+from helpers.files import write_text
 
 
 class BookError(Exception):

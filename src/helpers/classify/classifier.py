@@ -21,10 +21,10 @@ from helpers import families, taxonomy
 from helpers.classify.judgement import Judgement
 from helpers.evaluation.calibration import Temperature
 from helpers.evaluation.conformal import PredictionSets
+from helpers.files import write_bytes
 from helpers.models.linear import LinearModel
 from helpers.models.novelty import Novelty
 from helpers.models.trees import BoostedTrees
-from helpers.recordings.results import write_atomically
 
 #: The feature set of the shipped classifiers.
 FEATURES = "aligned"
@@ -93,9 +93,9 @@ class Classifier:
             "temperature": judgement.temperature.temperature, "miss": judgement.sets.miss, "kind": judgement.sets.kind,
             "distance_limit": judgement.distance_limit, "missing_limit": judgement.missing_limit, "about": self.about,
         }
-        write_atomically(folder / f"{self.species}.safetensors",
+        write_bytes(folder / f"{self.species}.safetensors",
                          save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
-        write_atomically(folder / f"{self.species}.json", (json.dumps(content, indent=1) + "\n").encode())
+        write_bytes(folder / f"{self.species}.json", (json.dumps(content, indent=1) + "\n").encode())
 
 
 def shipped() -> Path:

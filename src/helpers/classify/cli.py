@@ -8,8 +8,7 @@ from pathlib import Path
 
 from helpers.classify.classifier import WeightsError, shipped
 from helpers.cohorts import DataUnavailable, TableError
-from helpers.recordings.results import write_atomically
-from helpers.report import write_text
+from helpers.files import write_bytes, write_text
 from helpers.taxonomy import SPECIES
 
 #: Exit statuses: every file has an answer; some were refused; the call was wrong; no data.
@@ -109,7 +108,7 @@ def _models(args: argparse.Namespace) -> int:
         met[species] = strangers.met(model)
         if args.simulated:
             played[species] = strangers.simulated(model, args.simulated)
-    write_atomically(folder / "CARD.md", card.markdown(folder, met, played).encode())
+    write_bytes(folder / "CARD.md", card.markdown(folder, met, played).encode())
     print(f"weights and model card in {folder}")
     return DONE
 

@@ -130,13 +130,6 @@ def layer1() -> Cohort:
 SETS = {"motor": motor, "cell types": cell_types, "layer 1": layer1}
 
 
-def shared(cohort: Cohort, features) -> Cohort:
-    """The cohort with only those of its features that are in ``features``; families left empty disappear."""
-    members = {name: [f for f in family if f in set(features)] for name, family in cohort.families.items()}
-    members = {name: family for name, family in members.items() if family}
-    return Cohort.build(cohort.cells, cohort.table, members, cohort.classes, cohort.excluded)
-
-
 def _cells(subclass: pd.Series, donor: pd.Series) -> pd.DataFrame:
     return pd.DataFrame({"species": "mouse", "subclass": subclass, "donor": donor, "source": "published"})
 
@@ -161,8 +154,6 @@ def _cohort(cells: pd.DataFrame, table: pd.DataFrame, overlap: pd.Series) -> Coh
     keep = (reason == "").to_numpy()
     cells.index = cells.index.astype(str)
     table = table.set_axis(cells.index, axis=0).replace([np.inf, -np.inf], np.nan)
-    members = families.families("aligned")
-    members = {name: [f for f in family if f in table] for name, family in members.items()}
-    members = {name: family for name, family in members.items() if family}
+    members = families.among(families.families("aligned"), table)
     excluded = cells[~keep].assign(reason=reason.to_numpy()[~keep])
     return Cohort.build(cells[keep], table[keep], members, taxonomy.MOUSE_SUBCLASSES, excluded)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shlex
 import sys
@@ -19,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pooch
 
 from helpers import cohorts
 from helpers.cohorts import Cohort
-from helpers.report import write_text
+from helpers.files import named_folder, whole, write_text
 
 #: The environment variable that names the folder, if it is not ``science`` beside the notebooks.
 FOLDER = "HELPERS_SCIENCE"
@@ -39,10 +39,7 @@ class ArchiveError(ValueError):
 
 def science_folder() -> Path:
     """The folder of kept experiments: ``HELPERS_SCIENCE``, or ``science`` beside the ``notebooks`` folder."""
-    if os.environ.get(FOLDER):
-        return Path(os.environ[FOLDER])
-    here = Path.cwd()
-    return (here.parent if here.name == "notebooks" else here) / "science"
+    return named_folder(FOLDER, "science")
 
 
 def identity(cohort: Cohort) -> str:
@@ -72,14 +69,13 @@ def keep(name: str, predictions: pd.DataFrame, protocol, folder: str | Path | No
         raise ArchiveError(f"found predictions of the cell {stray.iloc[0]!r}, expected cells of the given cohort only")
     about = folder / f"{name}.json"
     about.unlink(missing_ok=True)
-    part = folder / f".{name}.{os.getpid()}"
-    _compact(predictions, cohort).to_parquet(part, index=False, compression="zstd")
-    part.replace(folder / f"{name}.parquet")
+    with whole(folder / f"{name}.parquet") as part:
+        _compact(predictions, cohort).to_parquet(part, index=False, compression="zstd")
     content = {
         "experiment": name, "protocol": str(protocol), "cells": len(cohort), "classes": list(cohort.classes),
         "species": str(cohort.cells["species"].iloc[0]), "source": cohort.source,
         "identity": identity(cohort), "fingerprint": cohorts.fingerprint(), "files": _files(cohort),
-        "rows": len(predictions), "sha256": _sha256(folder / f"{name}.parquet"),
+        "rows": len(predictions), "sha256": pooch.file_hash(str(folder / f"{name}.parquet")),
         "python": platform.python_version(), "packages": {package: version(package) for package in PACKAGES},
         "command": shlex.join(["python", "-m", "helpers", *sys.argv[1:]]), **more,
     }
@@ -99,7 +95,7 @@ def load(name: str, cohort: Cohort, folder: str | Path | None = None) -> pd.Data
     folder = Path(folder or science_folder())
     about = provenance(name, folder)
     path = folder / f"{name}.parquet"
-    if not path.is_file() or _sha256(path) != about["sha256"]:
+    if not path.is_file() or pooch.file_hash(str(path)) != about["sha256"]:
         raise ArchiveError(
             f"{path} is not the table that {name}.json describes (expected sha256 {about['sha256'][:12]}…); "
             "restore both files, or delete both and run `make science`")
@@ -111,6 +107,15 @@ def load(name: str, cohort: Cohort, folder: str | Path | None = None) -> pd.Data
     out.insert(out.columns.get_loc("predicted"), "true", out["cell"].map(cohort.cells["subclass"]).astype(str))
     out = out.astype({"model": str, "cell": str} | ({"size": int} if "size" in out else {}))
     return out.assign(**{f"p_{c}": p[:, i] for i, c in enumerate(classes)})
+
+
+def is_kept(name: str, cohort: Cohort, folder: str | Path | None = None) -> bool:
+    """Whether an experiment is whole and about the cells of this cohort."""
+    try:
+        load(name, cohort, folder)
+    except ArchiveError:
+        return False
+    return True
 
 
 def provenance(name: str, folder: str | Path | None = None) -> dict:
@@ -158,7 +163,3 @@ def _files(cohort: Cohort) -> dict[str, str]:
     if cohort.source != "published":
         return {}
     return {row.name: row.sha256[:12] for row in cohorts.public_files().values()}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

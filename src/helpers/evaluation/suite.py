@@ -24,9 +24,10 @@ from helpers.evaluation.power import smallest_gain
 from helpers.evaluation.predictions import evaluate
 from helpers.evaluation.protocols import CrossValidation
 from helpers.evaluation.regimes import REGIMES, STOP_ON, pretrain, regimes
+from helpers.files import whole, write_text
 from helpers.models.network import INPUTS
 from helpers.models.training import Plan
-from helpers.report import build_folder, write_text
+from helpers.report import build_folder
 
 #: Name of the experiment in the folder ``science``; see `helpers.evaluation.archive`.
 KEPT = "suite"
@@ -102,9 +103,8 @@ def write(folder: Path, predictions: pd.DataFrame, protocol, seconds: float, set
     """Each of the three files whole or not at all; `suite.json` last, so that its presence says all are there."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "suite.json").unlink(missing_ok=True)
-    part = folder / f".predictions.{os.getpid()}"
-    predictions.to_parquet(part, index=False)
-    part.replace(folder / "predictions.parquet")
+    with whole(folder / "predictions.parquet") as part:
+        predictions.to_parquet(part, index=False)
     write_text(folder / "scores.csv", fold_scores(predictions)[list(SCORES)].to_csv())
     # Too few folds give no interval; JSON says so with null, it has no NaN.
     found = gains(predictions, protocol).astype(object)

@@ -7,17 +7,19 @@ covariance for all classes (Lee et al. 2018), over the features that the cell ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.covariance import LedoitWolf
+
+from helpers.models.arrays import Arrays
 
 #: Scaled values beyond this take no part in means and covariance.
 EDGE = 6.0
 
 
 @dataclass(frozen=True)
-class Novelty:
+class Novelty(Arrays):
     """``median``, ``scale`` (P,) of the features; ``means`` (C, P) and ``covariance`` (P, P) of scaled values.
 
     >>> rng = np.random.default_rng(0)
@@ -88,12 +90,3 @@ class Novelty:
         square = np.where(shared, np.nan_to_num(a) - np.nan_to_num(b), 0.0) ** 2
         count = shared.sum(axis=2)
         return np.where(count > 0, np.sqrt(square.sum(axis=2) / np.maximum(count, 1)), np.inf)
-
-    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
-        """Every array under ``prefix`` + its name, for safetensors."""
-        return {f"{prefix}{f.name}": getattr(self, f.name) for f in fields(self)}
-
-    @classmethod
-    def from_arrays(cls, arrays, prefix: str) -> Novelty:
-        """What `arrays` gave."""
-        return cls(**{f.name: arrays[f"{prefix}{f.name}"] for f in fields(cls)})

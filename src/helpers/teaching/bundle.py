@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 import zipfile
@@ -15,6 +14,7 @@ import yaml
 from helpers.book.notebook import pair, sources
 from helpers.book.project import Project, write_text
 from helpers.book.stage import pages_url
+from helpers.files import whole
 from helpers.teaching import quiz
 from helpers.teaching.exercises import exercises, stub
 from helpers.teaching.plain import references, simplify
@@ -99,18 +99,9 @@ def repository(root: Path) -> str:
 def _zip(folder: Path) -> Path:
     """``folder`` as a zip beside it; equal folders give equal bytes."""
     path = folder.with_suffix(".zip")
-    part = path.with_name(f".{path.name}")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+    with whole(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(p for p in folder.rglob("*") if p.is_file()):
             entry = zipfile.ZipInfo(f"{folder.name}/{file.relative_to(folder).as_posix()}", ZIP_DATE)
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(entry, file.read_bytes())
-    part.replace(path)
-    return path
-
-
-def write_sums(zips: list[Path]) -> Path:
-    """``SHA256SUMS`` beside the zips, as ``sha256sum --check`` reads it."""
-    path = zips[0].with_name("SHA256SUMS")
-    write_text(path, "".join(f"{hashlib.sha256(z.read_bytes()).hexdigest()}  {z.name}\n" for z in zips))
     return path

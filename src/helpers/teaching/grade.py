@@ -23,11 +23,13 @@ from nbformat.validator import NotebookValidationError
 
 import helpers
 from helpers.book.project import BookError
-from helpers.report import BUILD_FOLDER, build_folder, write_text
+from helpers.files import write_text
+from helpers.report import BUILD_FOLDER, build_folder
 from helpers.teaching.exercises import Exercise, context, exercises, tags
 
 LIMIT_S = 120
 START_S = 180
+CHAPTER_FAILED = "the chapter's own cells failed: "
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 #: Counts what a check asserts instead of stopping at the first failure; its last line of output is the result.
 JUDGE = """
@@ -104,7 +106,7 @@ def mark(chapter: nbformat.NotebookNode, exercise: Exercise, code: str | None, l
         return Mark(0, total, f"took longer than {limit_s:g} s")
     except CellExecutionError as error:
         failed = next(i for i, cell in enumerate(notebook.cells) if _failed(cell))
-        where = "" if failed >= at else "the chapter's own cells failed: "
+        where = "" if failed >= at else CHAPTER_FAILED
         if error.ename == "NotImplementedError":
             return Mark(0, total, "not answered")
         return Mark(0, total, f"{where}{error.ename}: {ANSI.sub('', error.evalue)}"[:300])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 
+from helpers.book.alt import speak
 from helpers.book.project import BookError, Project, write_text
 from helpers.book.provenance import run_records
 
@@ -41,6 +42,7 @@ def plain(text: str) -> str:
 
 def slides(notebook: nbformat.NotebookNode) -> list[Slide]:
     """The slides of one executed chapter."""
+    speak(notebook)
     found: list[Slide] = []
     chapter = heading = ""
     for cell in notebook.cells:
