@@ -13,7 +13,7 @@ import pytest
 
 from helpers import arguments
 from helpers.__main__ import COMMANDS, main
-from helpers.report import write_text
+from helpers.files import write_text
 
 
 @pytest.fixture

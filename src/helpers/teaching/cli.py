@@ -44,7 +44,7 @@ def _grade(args: argparse.Namespace) -> int:
 
     from helpers.book.notebook import pair, sources
     from helpers.teaching.exercises import BEGIN
-    from helpers.teaching.grade import grade, submissions, write_grades
+    from helpers.teaching.grade import CHAPTER_FAILED, grade, submissions, write_grades
 
     submissions(args.folder)  # what can be wrong with the call is told before the first minute of grading
     if args.out.is_dir() or (args.out.parent.exists() and not args.out.parent.is_dir()):
@@ -61,6 +61,10 @@ def _grade(args: argparse.Namespace) -> int:
     table = grade(args.folder, chapters, args.limit)
     write_grades(table, args.out)
     print(f"wrote {args.out}")
+    if table["notes"].str.contains(CHAPTER_FAILED, regex=False).any():
+        print("some exercises could not be graded: the chapter's own cells failed, not the students'; the column notes "
+              "says why. Put that right and grade again.", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -29,6 +29,7 @@ from helpers.teaching.exercises import Exercise, context, exercises, tags
 
 LIMIT_S = 120
 START_S = 180
+CHAPTER_FAILED = "the chapter's own cells failed: "
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 #: Counts what a check asserts instead of stopping at the first failure; its last line of output is the result.
 JUDGE = """
@@ -105,7 +106,7 @@ def mark(chapter: nbformat.NotebookNode, exercise: Exercise, code: str | None, l
         return Mark(0, total, f"took longer than {limit_s:g} s")
     except CellExecutionError as error:
         failed = next(i for i, cell in enumerate(notebook.cells) if _failed(cell))
-        where = "" if failed >= at else "the chapter's own cells failed: "
+        where = "" if failed >= at else CHAPTER_FAILED
         if error.ename == "NotImplementedError":
             return Mark(0, total, "not answered")
         return Mark(0, total, f"{where}{error.ename}: {ANSI.sub('', error.evalue)}"[:300])
