@@ -147,4 +147,4 @@ def test_what_a_check_says_is_a_sentence(root):
             for node in ast.walk(ast.parse(chapter.cells[exercise.check].source)):
                 if isinstance(node, ast.Assert):
                     said = ast.unparse(node.msg).lstrip("f").strip("'\"")
-                    assert said[0].isupper() and said[-1] == ".", f"{source.stem}, exercise {exercise.number}: {said}"
+                    assert said[0].isupper() and said[-1] in ".?", f"{source.stem}, exercise {exercise.number}: {said}"
