@@ -112,7 +112,8 @@ def mark(chapter: nbformat.NotebookNode, exercise: Exercise, code: str | None, l
         return Mark(0, total, f"{where}{error.ename}: {ANSI.sub('', error.evalue)}"[:300])
     except (DeadKernelError, RuntimeError) as error:
         return Mark(0, total, f"the kernel died ({error})"[:300])
-    said = "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
+    outputs = notebook.cells[-1].outputs
+    said = "".join(output["text"] for output in outputs if output.get("name") == "stdout")  # warnings go to stderr
     if token not in said:
         return Mark(0, total, "the check gave no result; does the answer end the program or close its output?")
     passed, reasons = json.loads(said.rpartition(token)[2])
