@@ -68,8 +68,9 @@ _build/needs.mk: $(SOURCES) $(wildcard $(ROOM)/notebook.py)
 $(EXECUTED): _build/executed/notebooks/%.ipynb: notebooks/%.md $(CODE) _build/settings
 	@$(HELPERS) run $<
 
-# The chapters on transfer and on the better model are computed from kept predictions.
+# These chapters are computed from kept predictions.
 _build/executed/notebooks/06_cross_species_transfer.ipynb: $(wildcard science/suite.json)
+_build/executed/notebooks/07_own_cell.ipynb: $(wildcard science/classifier_*.json)
 _build/executed/notebooks/08_fair_transfer.ipynb: $(wildcard science/transfer_*.json)
 _build/executed/notebooks/09_better_model.ipynb: $(wildcard science/*.json)
 
@@ -119,7 +120,7 @@ bench-science: env  ## goals of the book against kept predictions: goal, value, 
 
 .PHONY: models
 models: env  ## train and measure the classifiers that `classify` uses, and write their card
-	@$(HELPERS) models
+	@$(HELPERS) models --keep --simulated src/helpers/cohorts/simulated
 
 # --- checks ---------------------------------------------------------------------------------------
 

@@ -27,6 +27,22 @@ def test_every_feature_has_a_unit_and_every_family_a_title():
                 assert families.unit(feature) and figures.label(feature)
 
 
+def test_no_two_features_of_a_set_share_their_words():
+    for name in families.FEATURE_SETS:
+        names = [feature for members in families.families(name).values() for feature in members]
+        assert len({figures.label(feature) for feature in names}) == len(names)
+
+
+def test_species_and_slices_have_no_colour_of_a_subclass():
+    others = {*figures.SPECIES_COLOURS.values(), *figures.CONDITION_COLOURS.values()}
+    assert others.isdisjoint(figures.SUBCLASS_COLOURS.values())
+
+
+def test_families_among_some_features_keep_their_order_and_none_is_empty():
+    members = {"spike": ["peak", "width"], "sag": ["sag"], "passive": ["tau", "vm"]}
+    assert families.among(members, {"vm", "width", "peak", "stray"}) == {"spike": ["peak", "width"], "passive": ["vm"]}
+
+
 def test_the_twelve_vector_families_have_2005_values():
     assert len(families.VECTOR_FAMILIES) == 12
     assert sum(width for _, width in families.VECTOR_FAMILIES.values()) == 2005

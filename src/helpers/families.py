@@ -12,6 +12,7 @@ Two representations share this vocabulary:
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -83,6 +84,16 @@ def families(feature_set: str) -> dict[str, list[str]]:
         raise ValueError(f"found the feature set {feature_set!r}, expected one of {FEATURE_SETS}")
     column = features()[feature_set].dropna()
     return {name: column.index[column == name].tolist() for name in column.unique()}
+
+
+def among(members: Mapping[str, list[str]], features: Collection[str]) -> dict[str, list[str]]:
+    """The families with only those of their features that are in ``features``; one left empty disappears.
+
+    >>> among({"passive": ["tau", "v_baseline"], "sag": ["sag"]}, ["v_baseline"])
+    {'passive': ['v_baseline']}
+    """
+    given = {name: [feature for feature in family if feature in features] for name, family in members.items()}
+    return {name: family for name, family in given.items() if family}
 
 
 def unit(feature: str) -> str:

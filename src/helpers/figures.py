@@ -19,10 +19,25 @@ SUBCLASS_COLOURS = MappingProxyType({
     "Lamp5": "#CC79A7", "Pvalb": "#0072B2", "Sncg": "#E69F00", "Sst": "#D55E00", "Vip": "#009E73",
 })
 SPECIES_COLOURS = MappingProxyType({"mouse": "#4D4D4D", "human": "#56B4E9"})
+#: Condition of a human slice: shades of the human blue, no colour of a subclass.
+CONDITION_COLOURS = MappingProxyType({"acute": "#56B4E9", "culture": "#0B3C5D"})
 #: Marker of each subclass, so that no figure depends on colour alone.
 SUBCLASS_MARKERS = MappingProxyType({"Lamp5": "s", "Pvalb": "o", "Sncg": "D", "Sst": "^", "Vip": "v"})
 
-_WORDS = {"tau": "membrane time constant", "width_rheo": "spike width"}
+# Column names in a reader's words: whole names first, then their parts from left to right, then the sweep they end on.
+_WORDS = {
+    "tau": "membrane time constant", "width_rheo": "spike width", "v_baseline": "resting voltage",
+    "vm_for_sag": "voltage at the sag", "rheobase_i": "rheobase", "fi_fit_slope": "f-I slope",
+    "adapt_hero": "adaptation index", "avg_rate_hero": "firing rate, hero sweep",
+    "stim_amp_hero": "current, hero sweep", "first_isi_inv_hero": "inverse of first ISI, hero sweep",
+}
+_PARTS = {
+    "upstroke_downstroke": "upstroke/downstroke", "threshold_v": "threshold", "threshold_i": "threshold current",
+    "slowdeltav": "slow ΔV", "deltav": "ΔV", "avg_rate": "mean rate", "isi_cv": "ISI variation", "isi_": "ISI ",
+    "_isi": " ISI", "1khz": "at 1 kHz",
+}
+_SWEEPS = {"_rheo": " at rheobase", "_hero": ", hero sweep", "_ramp": ", ramp", "_short_square": ", short pulse",
+           "_chirp": ", chirp"}
 _UNIT_TEXT = {"MOhm": "MΩ", "GOhm": "GΩ", "mV*s": "mV·s"}
 
 
@@ -38,12 +53,17 @@ def use_style() -> None:
 def label(feature: str) -> str:
     """Axis label of a feature, with its unit.
 
-    >>> label("input_resistance")
-    'input resistance (MΩ)'
+    >>> label("input_resistance"), label("fast_trough_deltav_ramp")
+    ('input resistance (MΩ)', 'fast trough ΔV, ramp (mV)')
     """
     unit = families.unit(feature)
-    words = _WORDS.get(feature) or feature.replace("_", " ").replace(" rheo", " at rheobase")
-    words = words.replace("deltav", "ΔV").replace(" isi", " ISI")
+    words = _WORDS.get(feature)
+    if words is None:
+        sweep = next((ending for ending in _SWEEPS if feature.endswith(ending)), "")
+        words = feature.removesuffix(sweep)
+        for part, better in _PARTS.items():
+            words = words.replace(part, better)
+        words = words.replace("_", " ") + _SWEEPS.get(sweep, "")
     return words if unit == "1" else f"{words} ({_UNIT_TEXT.get(unit, unit)})"
 
 
@@ -76,8 +96,8 @@ def intervals(summary: pd.DataFrame, score: str, ax, reference: float | None = N
     ax.errorbar(summary[score], rows, xerr=error, fmt="o", color=colour, capsize=3)
     ax.set(yticks=rows, yticklabels=summary.index, ylim=(-0.6, len(summary) - 0.4), xlabel=score.replace("_f1", "-F1"))
     if reference is not None:
-        ax.axvline(reference, color="#4D4D4D", linestyle="--", linewidth=1)
-        ax.text(reference, -0.55, " paper", color="#4D4D4D", fontsize="small", va="bottom", ha="left")
+        ax.axvline(reference, color="black", linestyle="--", linewidth=1)
+        ax.text(reference, -0.55, " paper", fontsize="small", va="bottom", ha="left")
 
 
 def scatter_by_subclass(xy: np.ndarray, subclass, ax, size: float = 8) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tomllib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+
+from helpers.files import named_folder, whole, write_text
 
 #: Where a run leaves what it made; the build sets it, a notebook opened by hand finds the repository's.
 BUILD_FOLDER = "HELPERS_BUILD"
@@ -20,18 +21,7 @@ BUILD_FOLDER = "HELPERS_BUILD"
 
 def build_folder() -> Path:
     """The folder of everything that is made: ``HELPERS_BUILD``, or ``_build`` beside the ``notebooks`` folder."""
-    if os.environ.get(BUILD_FOLDER):
-        return Path(os.environ[BUILD_FOLDER])
-    here = Path.cwd()
-    return (here.parent if here.name == "notebooks" else here) / "_build"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing: to a temporary name, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, "utf-8")
-    part.replace(path)
+    return named_folder(BUILD_FOLDER, "_build")
 
 
 @cache
@@ -91,9 +81,8 @@ class Results:
         """Keep a table of out-of-fold predictions for later chapters, see `predictions`."""
         path = build_folder() / "predictions" / f"{self.notebook}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
-        predictions.to_parquet(part, index=False)
-        part.replace(path)
+        with whole(path) as part:
+            predictions.to_parquet(part, index=False)
 
     def _write(self) -> None:
         content = {"notebook": self.notebook, "results": self.results}

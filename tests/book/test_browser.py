@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from helpers.book.browser import SCREENS, THEMES, complaints, served
+from helpers.book.browser import SCREENS, THEMES, displayed, opened, photograph, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PAGE = "<!DOCTYPE html><html><head><link rel='icon' href='data:,'></head><body>{}</body></html>"
+
+
+def complaints(browser, site, name, screen, theme):
+    """What the check says of a page at this screen and theme, the page's name in front."""
+    found = []
+    with opened(browser, site, name, screen, found.append) as page:
+        found += displayed(page, theme)
+    return [f"{name}: {what}" for what in found]
 
 
 @pytest.mark.parametrize(
@@ -29,7 +35,7 @@ PAGE = "<!DOCTYPE html><html><head><link rel='icon' href='data:,'></head><body>{
 def test_the_check_finds_what_a_reader_would_suffer_from(chromium, tmp_path, body, what):
     (tmp_path / "page.html").write_text(PAGE.format(body))
     with served(tmp_path) as site:
-        found = complaints(chromium, site, ["page"], "desktop", "light")
+        found = complaints(chromium, site, "page", "desktop", "light")
     assert not found if what is None else any(what in line for line in found), found
 
 
@@ -38,7 +44,8 @@ def test_the_check_finds_what_a_reader_would_suffer_from(chromium, tmp_path, bod
 def test_wide_tables_figures_formulas_and_lines_stay_in_their_box(chromium, built, screen, theme):
     html = built[0].project.html
     with served(html) as site:
-        assert complaints(chromium, site, ["notebooks/03_other", "book/reader"], screen, theme) == []
+        for name in ("notebooks/03_other", "book/reader"):
+            assert complaints(chromium, site, name, screen, theme) == []
 
 
 def test_a_wide_table_scrolls_and_a_figure_keeps_its_paper_in_the_dark(chromium, built):
@@ -60,6 +67,6 @@ def test_a_wide_table_scrolls_and_a_figure_keeps_its_paper_in_the_dark(chromium,
 def test_the_folder_of_pictures_is_made(chromium, tmp_path):
     (tmp_path / "page.html").write_text(PAGE.format("<p>Fine.</p>"))
     shots = tmp_path / "new" / "shots"
-    with served(tmp_path) as site:
-        complaints(chromium, site, ["page"], "phone", "dark", shots)
-    assert [path.name for path in Path(shots).iterdir()] == ["page-phone-dark.png"]
+    with served(tmp_path) as site, opened(chromium, site, "page", "phone", print) as page:
+        photograph(page, shots, "page-phone-dark")
+    assert [path.name for path in shots.iterdir()] == ["page-phone-dark.png"]

@@ -10,9 +10,11 @@ import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from helpers.book.finish import Icons, mend, provenance_blocks, redirect, redirects, shrink
+from helpers.book.browser import OVERFLOW, served
+from helpers.book.finish import Icons, mend, open_figures, provenance_blocks, redirect, redirects, shrink
 from helpers.book.project import BookError, Project, write_json
 
+ROOT = Path(__file__).parents[2]
 LIBRARY = (
     '{"rocket":[1,2,[],"f1","BRAND"]};t("fa-brands",p)'
     '{"sun":[3,4,[],"f2","EMPTY"]};t("fa-regular",p)'
@@ -91,6 +93,49 @@ class TestMend:
         page = soup('<head><meta name="viewport" content="a"><meta name="viewport" content="b"></head>')
         mend(page)
         assert [tag["content"] for tag in page.find_all("meta")] == ["a"]
+
+
+class TestOpenFigures:
+    def test_a_figure_opens_at_full_size_and_keeps_its_words(self):
+        page = soup(
+            '<article><figure><img src="../_images/a.png" alt="a rising line" width="1100" height="400">'
+            "<figcaption>b</figcaption></figure></article>"
+        )
+        open_figures(page)
+        (link,) = page.select("figure > a.figure-open")
+        assert link["href"] == "../_images/a.png"
+        assert link["style"] == "--natural: 1100px"
+        assert link.img["alt"] == "a rising line"
+        assert link.find_next_sibling("figcaption").text == "b"
+
+    def test_an_image_outside_of_a_figure_or_without_size_stays(self):
+        text = '<article><img src="a.png" width="9"/><figure><img src="b.png"/></figure></article>'
+        page = soup(text)
+        open_figures(page)
+        assert text in str(page)
+
+    @pytest.mark.browser
+    def test_on_a_phone_it_scrolls_in_its_box_and_on_a_desktop_it_fits(self, chromium, tmp_path):
+        Image.new("RGB", (1100, 400), "white").save(tmp_path / "a.png")
+        (tmp_path / "book.css").write_text((ROOT / "assets" / "static" / "book.css").read_text())
+        page = soup(
+            '<article class="bd-article"><figure style="margin: 0"><img src="a.png" alt="a" width="1100" height="400">'
+            "</figure></article>"
+        )
+        open_figures(page)
+        (tmp_path / "page.html").write_text(f'<!DOCTYPE html><link rel="stylesheet" href="book.css">{page.article}')
+        shown = chromium.new_page(viewport={"width": 390, "height": 844})
+        with served(tmp_path) as site:
+            shown.goto(f"{site}/page.html")
+            box = "(all => [all.scrollWidth, all.clientWidth])(document.querySelector('.figure-open'))"
+            inside, seen = shown.evaluate(box)
+            assert inside == 660
+            assert seen < 390
+            assert shown.evaluate(OVERFLOW) == 0
+            shown.set_viewport_size({"width": 1280, "height": 900})
+            inside, seen = shown.evaluate(box)
+            assert inside == seen
+        shown.close()
 
 
 class TestShrink:

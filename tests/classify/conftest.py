@@ -1,26 +1,11 @@
-"""Recordings to classify: one of this project's own making, one as another laboratory writes it."""
-
-import logging
-import sys
-import warnings
-from pathlib import Path
+"""A recording to classify, and the sweeps that it is made of."""
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "recordings"))  # for `import analytic`
+from helpers.recordings import nwb
+from tests.recordings.conftest import sweeps
 
-import analytic  # noqa: E402
-
-from helpers.recordings import nwb  # noqa: E402
-
-logging.getLogger().setLevel(logging.ERROR)
-warnings.filterwarnings("ignore", module="hdmf|pynwb|ipfx")
-
-
-@pytest.fixture(scope="session")
-def sweeps():
-    """The sweeps of one analytic cell that fires regularly."""
-    return analytic.cell()
+__all__ = ["mouse_file", "sweeps"]  # pytest finds the fixture here
 
 
 @pytest.fixture(scope="session")

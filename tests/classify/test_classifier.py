@@ -10,11 +10,15 @@ import pandas as pd
 import pytest
 
 from helpers import cohorts
-from helpers.classify import card, training
+from helpers.classify import card, guard, nesting, training
 from helpers.classify.classifier import FEATURES, Classifier, WeightsError, load, shipped
 from helpers.classify.contributions import contributions, shapley
-from helpers.classify.judgement import FALSE_ALARM, MISS, Judgement, novelty_limits
+from helpers.classify.fitting import SEED, Models, cross_fit
+from helpers.classify.judgement import EXCITATORY_ALARM, FALSE_ALARM, MISS, Judgement, limit_above, novelty_limits
 from helpers.cohorts import public_files
+from helpers.evaluation import archive
+from helpers.evaluation.calibration import Temperature
+from helpers.evaluation.conformal import PredictionSets
 from helpers.taxonomy import SPECIES
 
 
@@ -32,11 +36,12 @@ def test_the_weights_are_small_and_made_from_the_registered_tables(species):
 
 
 def test_training_again_gives_the_shipped_models(human):
-    trees, linear, novelty = training.fitted(human, training.SEED)
+    made = Models.fit(human, guard.specimens("human").learnt, SEED)
     model = load("human")
-    assert trees.predict_proba(human.x) == pytest.approx(model.trees.predict_proba(human.x), abs=1e-6)
-    assert linear.predict_proba(human.x) == pytest.approx(model.linear.predict_proba(human.x), abs=1e-4)
-    assert novelty.distance(human.x) == pytest.approx(model.novelty.distance(human.x), abs=1e-6)
+    assert made.trees.predict_proba(human.x) == pytest.approx(model.trees.predict_proba(human.x), abs=1e-6)
+    assert made.linear.predict_proba(human.x) == pytest.approx(model.linear.predict_proba(human.x), abs=1e-4)
+    assert made.novelty.distance(human.x) == pytest.approx(model.novelty.distance(human.x), abs=1e-6)
+    assert made.guard.margin(human.x) == pytest.approx(model.guard.margin(human.x), abs=1e-3)
 
 
 @pytest.mark.parametrize("species", SPECIES)
@@ -47,6 +52,7 @@ def test_the_figures_of_the_card_are_those_of_a_useful_and_honest_model(species)
         figures["calibration_error"] < 0.06)
     assert figures["log_loss"] < figures["log_loss_uncalibrated"]
     assert abs(figures["false_alarms"] - FALSE_ALARM) < 0.02
+    assert abs(figures["excitatory_alarms"] - EXCITATORY_ALARM) < 0.015
     assert figures["accuracy_answered"] > figures["accuracy"]
     for row in figures["sets"].values():
         stated = 1 - MISS[species]
@@ -102,7 +108,9 @@ def test_the_card_shows_the_figures_of_the_weights():
         figures = load(species).about["figures"]
         assert f"| macro-F1 | {figures['macro_f1']:.3f} |" in text
         assert f"## {species.capitalize()}" in text
+        assert f"| {figures['excitatory_alarms']:.3f} |" in text
     assert "Not for clinical" in text and "excitatory cells (spiny dendrites)" in text
+    assert "motor cortex, another laboratory" in text and "ROC AUC" in text
 
 
 @pytest.mark.parametrize(("species", "message"), [
@@ -122,6 +130,16 @@ def test_damaged_weights_are_named(tmp_path):
         load("human", tmp_path / "w")
 
 
+def test_weights_of_an_earlier_format_are_named(tmp_path):
+    shutil.copytree(shipped(), tmp_path / "w")
+    content = json.loads((tmp_path / "w" / "human.json").read_text())
+    del content["format"]  # the first one did not say
+    (tmp_path / "w" / "human.json").write_text(json.dumps(content))
+    with pytest.raises(WeightsError, match="found weights of format 1 in .*, expected format 2, which this version "
+                       "reads; run `python -m helpers models`"):
+        load("human", tmp_path / "w")
+
+
 # --- training ----------------------------------------------------------------------------------------------
 
 
@@ -129,28 +147,93 @@ def test_damaged_weights_are_named(tmp_path):
 def small(human):
     rows = np.flatnonzero(pd.Series(human.donors).isin(pd.unique(human.donors)[:40]).to_numpy())
     cohort = human.take(rows)
-    return cohort, training.cross_fit(cohort, folds=3)
+    others = guard.specimens("human").learnt
+    return cohort, others, nesting.predictions(cohort, others, folds=2)
 
 
 def test_no_donor_is_predicted_by_a_model_that_has_seen_it(small):
-    cohort, unseen = small
+    cohort, others, _ = small
+    unseen = cross_fit(cohort, others, folds=2)
     folds = pd.DataFrame({"donor": cohort.donors, "fold": unseen.fold})
     assert len(folds.drop_duplicates()) == folds["donor"].nunique() and unseen.raw.sum(axis=1) == pytest.approx(1)
 
 
+def test_no_donor_is_judged_by_a_limit_that_has_seen_it(small):
+    cohort, _, table = small
+    for _, part in table.groupby("repeat"):
+        judged = part["fold"] == nesting.JUDGED
+        assert sorted(part["cell"]) == sorted(cohort.table.index)
+        assert not set(part.loc[judged, "donor"]) & set(part.loc[~judged, "donor"])
+        folds = part[["donor", "fold"]].drop_duplicates()
+        assert not folds["donor"].duplicated().any()
+    assert sorted(table.loc[table["fold"] == nesting.JUDGED, "cell"]) == sorted(cohort.table.index)
+
+
 def test_the_answers_of_a_fold_do_not_depend_on_its_labels(small):
-    cohort, unseen = small
-    inside = unseen.fold == 1
-    before = training.tested(cohort, unseen).loc[inside]
+    cohort, others, table = small
+    first = table[table["repeat"] == 0]
+    judged = np.flatnonzero(cohort.table.index.isin(first.loc[first["fold"] == nesting.JUDGED, "cell"]))
+    inside = np.isin(np.arange(len(cohort)), judged)
     cells = cohort.cells.assign(subclass=np.where(inside, "Sst", cohort.cells["subclass"]))
     changed = type(cohort)(cells, cohort.table, cohort.families, cohort.classes, cohort.excluded)
-    after = training.tested(changed, unseen).loc[inside]
+    before, after = (nesting.answers(nesting.of_fold(c, others, judged, folds=2), 0.2) for c in (cohort, changed))
+    assert len(before) == len(judged) and (after["true"] == "Sst").all()
     pd.testing.assert_frame_equal(before.drop(columns="true"), after.drop(columns="true"))
 
 
+def test_the_chapter_and_the_card_judge_alike(small):
+    _, _, table = small
+    answers, arrays = nesting.answers(table, 0.2), nesting.judged(table, 0.2)
+    judged = pd.concat([part[part["fold"] == nesting.JUDGED] for _, part in table.groupby("repeat")])
+    classes = nesting.classes_of(table)
+    answers = answers.loc[judged["cell"]]
+    assert answers[[f"p_{c}" for c in classes]].to_numpy() == pytest.approx(arrays["calibrated"])
+    named = [" ".join(c for c, held in zip(classes, row, strict=True) if held) for row in arrays["sets_by_class"]]
+    assert answers["set"].tolist() == named and answers["true"].tolist() == [classes[k] for k in arrays["y"]]
+
+
+def test_each_part_is_calibrated_and_gets_its_sets_without_its_own_labels():
+    rng, names = np.random.default_rng(5), np.array(["a", "b", "c"])
+    p = rng.dirichlet(np.ones(3), 300)
+    y = np.array([rng.choice(3, p=row) for row in p ** 2 / (p ** 2).sum(axis=1, keepdims=True)])
+    parts = np.arange(300) % 4
+    changed = np.where(parts == 2, (y + 1) % 3, y)
+    cells = pd.DataFrame({"fold": parts, "cell": np.arange(300), "donor": parts * 50 + np.arange(300) % 10})
+    cells = cells.assign(**{f"p_{c}": p[:, k] for k, c in enumerate(names)})
+    own, other = (nesting.judged(nesting.from_one_level(cells.assign(true=names[labels]))) for labels in (y, changed))
+    part = np.sort(parts)  # judged cells come part by part
+    for key in ("calibrated", "sets", "sets_by_class"):
+        assert np.array_equal(own[key][part == 2], other[key][part == 2])
+    assert not np.allclose(own["calibrated"][part == 0], other["calibrated"][part == 0])
+    assert not np.array_equal(own["sets_by_class"], other["sets_by_class"])
+
+
+def test_what_is_kept_gives_the_figures_of_the_card(small, tmp_path):
+    cohort, _, table = small
+    table = nesting.rounded(table)
+    archive.keep("here", table.assign(model="m"), "p", tmp_path, cohort=cohort, steps=nesting.STEPS)
+    read = archive.load("here", cohort, tmp_path)
+    read = read.assign(donor=read["cell"].map(cohort.cells["donor"]))
+    pd.testing.assert_frame_equal(nesting.answers(read, 0.2), nesting.answers(table, 0.2), check_dtype=False)
+
+
+def test_a_probability_rounded_to_nought_stays_above_it(small):
+    _, _, table = small
+    columns = [f"p_{c}" for c in nesting.classes_of(table)]
+    judged = nesting.judged(table.assign(**dict.fromkeys(columns, 0.0) | {"p_Sst": 1.0}))
+    assert judged["p"].min() > 0 and judged["p"].sum(axis=1) == pytest.approx(1)
+
+
+def test_ordinary_folds_take_the_same_shape():
+    flat = pd.DataFrame({"fold": [0, 1, 2, 0], "cell": list("abcd"), "true": "x", "donor": "d", "predicted": "x"})
+    table = nesting.from_one_level(flat)
+    assert len(table) == 12 and table.query("repeat == 0")["fold"].tolist() == [255, 1, 2, 255]
+
+
 def test_a_small_cohort_makes_a_whole_classifier(small, tmp_path):
-    cohort, unseen = small
-    model = training.train(cohort, unseen, about=training.about(cohort, "human", unseen))
+    cohort, others, nested = small
+    model = training.train(cohort, others, cross_fit(cohort, others, folds=2),
+                           about=training.about(cohort, "human", nested))
     model.save(tmp_path)
     assert json.loads((tmp_path / "human.json").read_text())["about"]["figures"]["cells"] == len(cohort)
     assert "## Human" in card.markdown(tmp_path) and "## Mouse" not in card.markdown(tmp_path)
@@ -169,11 +252,26 @@ def test_the_limits_of_novelty_spend_the_stated_share_of_false_alarms(n):
 def test_a_judgement_names_each_verdict():
     raw = np.array([[0.98, 0.01, 0.01], [0.4, 0.35, 0.25]] * 40)
     y = np.array([0, 1] * 20 + [0, 2] * 20)
-    judge = Judgement.fit(raw, y, np.arange(80), np.zeros(80), np.zeros(80, int))
-    table = judge.answers(raw[:2].repeat(2, axis=0), np.array([0, 9.0, 0, 0]), np.array([0, 0, 0, 3]),
-                          ("a", "b", "c"), list("wxyz"))
-    assert table["verdict"].tolist() == ["answered", "unlike", "undecided", "unlike"]
+    judge = Judgement.fit(raw, y, np.arange(80), np.zeros(80), np.zeros(80, int), np.zeros(80))
+    table = judge.answers(raw[[0, 0, 1, 1, 0, 0]], np.array([0, 9.0, 0, 0, 0, 9]), np.array([0, 0, 0, 3, 0, 0]),
+                          np.array([0, 0, 0, 0, 2.0, 2]), ("a", "b", "c"), list("wxyzuv"))
+    assert table["verdict"].tolist() == ["answered", "unlike", "undecided", "unlike", "excitatory", "unlike"]
+    assert table["excitatory"].tolist() == [False] * 4 + [True] * 2
     assert table.loc["w", "set"] == "a" and set(table.loc["y", "set"].split()) >= {"b", "c"}
+
+
+def test_a_set_without_the_likeliest_class_is_no_answer():
+    judge = Judgement(Temperature(1.0, np.zeros(2)), PredictionSets(np.array([0.1, 0.9]), 0.1), 3.0, 3, 0.0)
+    table = judge.answers(np.array([[0.6, 0.4], [0.05, 0.95]]), np.zeros(2), np.zeros(2, int), -np.ones(2), ("a", "b"),
+                          ["x", "y"])
+    assert table["subclass"].tolist() == ["a", "b"] and table["set"].tolist() == ["b", "b"]
+    assert table["verdict"].tolist() == ["undecided", "answered"]
+
+
+@pytest.mark.parametrize(("share", "limit"), [(0.0, 9), (0.1, 8), (0.25, 7), (0.9, 0)])
+def test_a_limit_lets_no_more_than_the_stated_share_pass(share, limit):
+    values = np.random.default_rng(0).permutation(10).astype(float)
+    assert limit_above(values, share) == limit and (values > limit).mean() <= share
 
 
 # --- contributions -----------------------------------------------------------------------------------------

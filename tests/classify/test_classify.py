@@ -6,10 +6,10 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import analytic
 import h5py
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from helpers.cohorts import load as load_cohort
 from helpers.recordings import nwb
 from helpers.recordings.nwb import RawSweep
 from helpers.recordings.verdict import Finding
+from tests.recordings import analytic
 
 
 @pytest.fixture(scope="module")
@@ -178,11 +179,35 @@ def test_the_page_shows_what_a_file_calls_itself_as_text():
     ({"verdict": "unlike", "distance": 99.0, "missing": 0}, "No answer: this cell is unlike the mouse interneurons"),
     ({"verdict": "unlike", "distance": 0.0, "missing": 30}, "No answer: this cell is unlike the mouse interneurons "
      "that the classifier has learnt from (30 of 32 features are missing)"),
+    ({"verdict": "excitatory", "margin": 1.5}, "No answer: this cell looks excitatory (its score is 1.50, the limit "),
+    ({"verdict": "undecided", "set": "Vip"}, "Undecided: Vip is the only subclass in the 90 % prediction set, but the "
+     "likeliest is Sst (60 %)"),
+    ({"verdict": "answered", "set": "Sst", "p_Sst": 0.9999}, "Sst (> 99 %)."),
 ])
 def test_sentences_for_each_verdict(change, start):
     usual = {"subclass": "Sst", "p_Sst": 0.6, "set": "", "missing": 0, "distance": 0.0}
     row = pd.Series(usual | change, dtype=object)
     assert report.sentence(Answer(Path("a.nwb"), "a", "mouse", row=row)).startswith(start)
+
+
+@pytest.mark.parametrize(("change", "beyond", "flagged"), [
+    ({}, 0, False), ({"verdict": "excitatory", "margin": 9.0, "excitatory": True}, 1, True),
+    ({"verdict": "unlike", "distance": np.inf, "missing": 30}, 2, True),
+])
+def test_the_page_shows_both_flags_beside_their_limits(answer, change, beyond, flagged):
+    usual = {"verdict": "undecided", "distance": 0.0, "missing": 0, "margin": -2.0, "excitatory": False}
+    row = pd.Series(answer.row.to_dict() | usual | change)
+    text = report.page(replace(answer, row=row))
+    limit = f"{load('mouse').judgement.margin_limit:.2f}".replace("-", "−")
+    assert not Page(text).open and text.count("<td>beyond</td>") == beyond and f">{limit}<" in text
+    assert ("This cell is flagged" in text) == flagged and ('class="verdict none"' in text) == flagged
+
+
+def test_no_figure_of_an_axis_is_cut_off():
+    v = np.linspace(-72_718, 19_000, 100)
+    wrong = traces.drawing([traces.Trace("downward step", np.arange(100) / 100, v, 0)], "a")
+    assert "−72720</text>" in wrong and wrong.count("textLength") == 1
+    assert "textLength" not in traces.drawing([traces.Trace("a", np.arange(9) / 9, np.linspace(-70, 40, 9), 0)], "a")
 
 
 def test_thinned_traces_keep_every_extreme():
@@ -231,6 +256,17 @@ def test_files_of_one_name_do_not_overwrite_each_other(tmp_path):
         (tmp_path / folder / "cell.nwb").write_text("x")
     main(["classify", str(tmp_path / "a"), str(tmp_path / "b"), "--no-reference", "--out", str(tmp_path / "out")])
     assert {p.name for p in (tmp_path / "out").glob("*.html")} == {"cell.html", "cell-2.html"}
+
+
+def test_folders_are_searched_at_any_depth_and_every_file_has_its_own_page(tmp_path):
+    deep = tmp_path / "in" / Path(*"abcdefghijklmnopqrstuvwxy")
+    deep.mkdir(parents=True)
+    (tmp_path / "in" / "folder.nwb").mkdir()
+    for path in (deep / "cell.nwb", deep.parent / "Cell.nwb", tmp_path / "in" / "cell-2.nwb"):
+        path.write_text("x")
+    main(["classify", str(tmp_path / "in"), "--no-reference", "--out", str(tmp_path / "out")])
+    pages = {p.stem for p in (tmp_path / "out").glob("*.html")}
+    assert len(pages) == 3 and len({name.casefold() for name in pages}) == 3 and "cell-2" in pages
 
 
 @pytest.mark.parametrize(("make", "message"), [

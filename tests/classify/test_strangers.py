@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from helpers import cohorts
 from helpers.__main__ import main
-from helpers.classify import strangers, training
-from helpers.classify.classifier import FEATURES, load
+from helpers.classify import guard, nesting, strangers, training
+from helpers.classify.classifier import FEATURES, load, shipped
+from helpers.cohorts import external
+from helpers.evaluation import archive
+from helpers.taxonomy import SPECIES
 
 
 def first(n):
@@ -16,10 +23,18 @@ def first(n):
     return lambda species, groups=strangers.strangers: ((name, table.head(n)) for name, table in groups(species))
 
 
+@pytest.fixture(scope="module")
+def kept():
+    """The nested predictions of the shipped human classifier."""
+    cohort = cohorts.load("human", FEATURES)
+    table = archive.load("classifier_human", cohort, Path(__file__).parents[2] / "science")
+    return table.assign(donor=table["cell"].map(cohort.cells["donor"]))
+
+
 def test_every_group_has_the_features_of_the_classifier_and_all_verdicts_add_up(monkeypatch):
     monkeypatch.setattr(strangers, "strangers", first(20))
     table = strangers.met(load("human"))
-    assert table[["unlike", "undecided", "answered"]].sum(axis=1).to_numpy() == pytest.approx(1)
+    assert table[["unlike", "excitatory", "undecided", "answered"]].sum(axis=1).to_numpy() == pytest.approx(1)
     assert {"human excitatory cells (spiny dendrites)", "mouse interneurons"} <= set(table.index)
     assert (table.loc[list(strangers.WRONG_UNITS), "unlike"] == 1).all()
     assert table.loc["passive and sag only", "answered"] == 0
@@ -28,7 +43,7 @@ def test_every_group_has_the_features_of_the_classifier_and_all_verdicts_add_up(
 def test_groups_whose_files_cannot_be_had_are_left_out(monkeypatch):
     def nowhere(species):
         raise cohorts.DataUnavailable("offline")
-    monkeypatch.setattr(strangers, "cell_types", nowhere)
+    monkeypatch.setattr(guard, "cell_types", nowhere)
     names = [name for name, _ in strangers.strangers("mouse")]
     assert names[0] == "human interneurons" and not any("spiny" in name for name in names)
 
@@ -41,11 +56,14 @@ def test_damaged_cells_differ_from_the_published_ones_only_where_they_should():
     pd.testing.assert_series_equal(groups["no ramp"]["tau"], own["tau"])
 
 
-def test_models_writes_weights_and_a_card_and_a_missing_table_writes_nothing(tmp_path, monkeypatch, capsys):
+def test_models_writes_weights_and_a_card_and_a_missing_table_writes_nothing(tmp_path, monkeypatch, capsys, kept):
     monkeypatch.setattr(strangers, "strangers", first(5))
-    monkeypatch.setattr(training, "make", load)  # training itself is tested beside it
-    assert main(["models", "--species", "human", "--out", str(tmp_path / "made")]) == 0
+    monkeypatch.setattr(training, "make", lambda species: (load(species), kept))  # training is tested beside it
+    monkeypatch.setenv("HELPERS_SCIENCE", str(tmp_path / "science"))
+    assert main(["models", "--species", "human", "--out", str(tmp_path / "made"), "--keep"]) == 0
     assert {p.name for p in (tmp_path / "made").iterdir()} == {"human.safetensors", "human.json", "CARD.md"}
+    again = archive.load("classifier_human", cohorts.load("human", FEATURES))
+    assert again["margin"].to_numpy() == pytest.approx(kept["margin"].to_numpy())
     assert "human: macro-F1" in capsys.readouterr().out
 
     def nowhere(species):
@@ -53,3 +71,75 @@ def test_models_writes_weights_and_a_card_and_a_missing_table_writes_nothing(tmp
     monkeypatch.setattr(training, "make", nowhere)
     assert main(["models", "--out", str(tmp_path / "not")]) == 3
     assert capsys.readouterr().err == "No data: no tables here\n" and not (tmp_path / "not").exists()
+
+
+# --- excitatory cells ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("species", SPECIES)
+def test_no_donor_is_on_two_sides(species):
+    every, own = guard.specimens(species), set(cohorts.load(species, FEATURES).donors)
+    made, measured = set(every.learnt.donors), set(every.held_out.donors)
+    assert not made & measured and not (made | measured) & own
+    assert len(every.learnt.donors) + len(every.held_out.donors) == len(every.donors)
+    assert every.learnt.spiny.any() and not every.learnt.spiny.all()
+
+
+def test_the_guard_reads_only_what_the_database_gives():
+    model = load("mouse")
+    table = guard.specimens("mouse").held_out.table.head(9)
+    absent = [name for name in model.features if table[name].isna().all()]
+    assert "width_rheo" in absent
+    before, after = (model.answers(t)["margin"] for t in (table, table.assign(**dict.fromkeys(absent, 1.0))))
+    pd.testing.assert_series_equal(before, after)
+
+
+@pytest.mark.parametrize(("species", "found", "alarms"), [("mouse", 0.9, 0.1), ("human", 0.8, 0.4)])
+def test_most_excitatory_cells_of_new_donors_get_no_answer(species, found, alarms):
+    model, others = load(species), guard.specimens(species).held_out
+    answers = model.answers(others.table)
+    silent = answers["verdict"].isin(["excitatory", "unlike"]).to_numpy()
+    assert silent[others.spiny].mean() > found > silent[~others.spiny].mean() + 0.4
+    assert answers.loc[~others.spiny, "excitatory"].mean() < alarms
+
+
+def test_a_guard_on_fewer_features_ranks_the_cells_of_another_laboratory():
+    known, (strange, animals) = external.motor(), external.motor_excitatory()
+    assert not set(known.table.index) & set(strange.index) and len(strange) == len(animals) > 300
+    rows = strangers._motor(load("mouse"))
+    assert {flag for _, flag in rows} == {"unlike", "excitatory"} and len(rows) == 3
+    (name,) = (name for name, _ in rows if "made anew on the 11 features" in name)
+    groups, shares = rows[name, "excitatory"]
+    assert len(groups[2]) == len(strange) and np.isnan(shares["flagged"])
+    assert guard.detection(*groups, 0.05, draws=5)["auc"] > 0.8
+
+
+def test_detection_by_hand():
+    known, strange = np.arange(100.0), np.array([94.0, 95.0, 96.0, 200.0])
+    found = guard.detection(known, np.repeat(np.arange(20), 5), strange, list("abcd"), 0.05, draws=50)
+    assert found["cells"] == 4 and found["found"] == 0.5
+    assert found["auc"] == pytest.approx((94.5 + 95.5 + 96.5 + 100) / 400)
+    assert found["found_low"] <= 0.5 <= found["found_high"] and found["auc_low"] <= found["auc"] <= found["auc_high"]
+
+
+def test_the_area_is_that_of_scikit_learn_with_ties_and_infinite_scores():
+    rng = np.random.default_rng(0)
+    known, strange = rng.integers(9, size=60).astype(float), rng.integers(4, 12, size=30).astype(float)
+    area = roc_auc_score(np.repeat([0, 1], [60, 30]), np.r_[known, strange])
+    strange[strange == 11] = np.inf
+    found = guard.detection(known, np.arange(60), strange, np.arange(30), 0.05, draws=2)
+    assert found["auc"] == pytest.approx(area)
+
+
+def test_one_donor_a_side_leaves_nothing_to_draw():
+    found = guard.detection([0, 1], ["a", "a"], [2, 3], ["b", "b"], 0.05, draws=5)
+    assert (found["auc_low"], found["auc"], found["auc_high"]) == (1, 1, 1)
+
+
+def test_the_card_says_what_the_flags_find(kept):
+    table = strangers.detected(load("human"), kept)
+    text = (shipped() / "CARD.md").read_text("utf-8")
+    row = table.loc[("published interneurons", "excitatory")]
+    assert f"| excitatory | published interneurons | {row['auc']:.3f} (" in text
+    own = nesting.answers(kept, load("human").judgement.sets.miss)
+    assert own["excitatory"].mean() == pytest.approx(load("human").about["figures"]["excitatory_alarms"], abs=0.003)

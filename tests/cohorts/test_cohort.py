@@ -65,6 +65,16 @@ def test_take_accepts_positions_and_booleans(parts):
     assert cohort.take(np.array([False, True, False])).table.index.tolist() == ["b"]
 
 
+def test_a_view_has_the_named_families_in_their_order_and_the_same_cells(parts):
+    cohort = Cohort.build(**parts)
+    view = cohort.view({"spike": ["vm"], "passive": ["tau"]})
+    assert view.cells is cohort.cells and view.excluded is cohort.excluded and view.classes == cohort.classes
+    assert list(view.families) == ["spike", "passive"] and list(view.table) == ["vm", "tau"]
+    np.testing.assert_array_equal(view.x, [[7, 1], [8, np.nan], [9, 3]])
+    with pytest.raises(ValueError, match="found no feature 'width' in the cohort, expected all"):
+        cohort.view({"spike": ["vm", "width"]})
+
+
 @pytest.mark.parametrize(("species", "features", "cells", "width", "families"), [
     ("mouse", "aligned", 4178, 32, 8), ("mouse", "mouse", 4178, 53, 11),
     ("human", "aligned", 679, 32, 8), ("human", "human", 679, 93, 13),

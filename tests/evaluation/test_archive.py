@@ -43,6 +43,16 @@ def test_what_is_read_is_what_was_kept(folder, cohort, predictions):
     pd.testing.assert_frame_equal(fold_scores(read), fold_scores(predictions))
 
 
+def test_finer_steps_and_the_scores_of_flags_are_kept_on_request(tmp_path, cohort, predictions):
+    flags = {"distance": np.linspace(-1, 9, len(predictions)), "missing": 3, "margin": -0.5}
+    archive.keep("fine", predictions.assign(**flags, other=1), PROTOCOL, tmp_path, cohort=cohort, steps=50_000)
+    read = archive.load("fine", cohort, tmp_path)
+    probabilities = [f"p_{c}" for c in cohort.classes]
+    assert np.abs(read[probabilities] - predictions[probabilities]).to_numpy().max() <= 0.5 / 50_000 + 1e-12
+    assert read["distance"].to_numpy() == pytest.approx(flags["distance"], abs=1e-6) and "other" not in read
+    assert set(read["missing"]) == {3} and set(read["margin"]) == {-0.5}
+
+
 def test_the_table_holds_neither_labels_nor_features(folder, cohort):
     columns = pd.read_parquet(folder / "logistic.parquet").columns
     assert set(columns) == {"model", "repeat", "fold", "cell", "predicted", *(f"p_{c}" for c in cohort.classes)}

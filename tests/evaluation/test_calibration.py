@@ -21,13 +21,11 @@ def drawn(n: int, n_classes: int = 4, seed: int = 0, sharpness: float = 1.0):
 def test_the_error_of_calibrated_probabilities_vanishes_with_the_number_of_cells():
     errors = [calibration.expected_calibration_error(*drawn(n)) for n in (200, 2_000, 50_000)]
     assert errors[0] > errors[1] > errors[2] and errors[2] < 0.008
-    assert calibration.classwise_calibration_error(*drawn(50_000)).max() < 0.008
 
 
 def test_the_error_of_a_known_overconfidence():
     p, y = np.tile([0.9, 0.1], (1000, 1)), np.repeat([0, 1], [600, 400])
     assert calibration.expected_calibration_error(p, y, n_bins=1) == pytest.approx(0.3)
-    assert calibration.classwise_calibration_error(p, y, n_bins=1) == pytest.approx([0.3, 0.3])
 
 
 def test_reliability_bins_hold_equally_many_cells_and_their_limits_hold_the_accuracy():
@@ -75,17 +73,6 @@ def test_the_fit_is_never_worse_than_no_fit_on_its_own_cells():
 def test_certain_and_wrong_probabilities_stay_finite():
     found = Temperature.fit([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1])
     assert np.isfinite(found.apply([[1.0, 0.0]])).all() and np.isfinite(found.shift).all()
-
-
-def test_each_part_is_calibrated_without_itself():
-    p, y = drawn(300, sharpness=2.0)
-    parts = np.arange(300) % 3
-    out = calibration.out_of_fold(p, y, parts)
-    changed = y.copy()
-    changed[parts == 1] = 3 - changed[parts == 1]
-    other = calibration.out_of_fold(p, changed, parts)
-    assert np.array_equal(out[parts == 1], other[parts == 1])
-    assert not np.allclose(out[parts == 0], other[parts == 0])
 
 
 def test_abstaining_from_the_doubtful_cells_helps_a_calibrated_model():

@@ -102,16 +102,6 @@ def test_a_class_with_too_few_cells_is_always_in_the_set():
     assert PredictionSets.fit(p, y).contain(p)[:, 2].all()
 
 
-def test_the_sets_of_a_part_do_not_depend_on_its_labels():
-    rng = np.random.default_rng(5)
-    p, y = cells(rng, 200)
-    parts = np.arange(200) % 4
-    changed = np.where(parts == 2, (y + 1) % 3, y)
-    a, b = (conformal.cross_conformal(p, labels, parts, donors=parts * 50 + np.arange(200) % 10)
-            for labels in (y, changed))
-    assert np.array_equal(a[parts == 2], b[parts == 2]) and not np.array_equal(a, b)
-
-
 def test_the_table_of_coverage():
     table = conformal.coverage([[1, 0], [1, 1], [0, 0], [0, 1]], [0, 0, 1, 1], ["Sst", "Vip"])
     assert table["coverage"].tolist() == [1.0, 0.5, 0.75] and table["cells"].tolist() == [2, 2, 4]

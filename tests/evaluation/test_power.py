@@ -63,7 +63,7 @@ def test_four_times_the_cells_see_half_the_gain():
 
 
 def test_the_cells_needed_for_a_gain_see_just_that_gain():
-    times = cells_needed(0.01, DIFFERENCES, 0.25)
+    times = cells_needed(0.01, smallest_gain(DIFFERENCES, 0.25))
     assert smallest_gain(DIFFERENCES, 0.25, cells=times) == pytest.approx(0.01)
 
 
@@ -82,7 +82,7 @@ def test_equal_differences_see_any_gain():
     (lambda: smallest_gain([0.1], 0.25), "found 1 differences, expected at least two; run more folds"),
     (lambda: smallest_gain(DIFFERENCES, 0.25, cells=0), "found cells=0, expected a positive multiple"),
     (lambda: smallest_gain(DIFFERENCES, 0.25, chance=0.04), "found chance=0.04, expected a power between"),
-    (lambda: cells_needed(-0.1, DIFFERENCES, 0.25), "found gain=-0.1, expected a positive gain"),
+    (lambda: cells_needed(-0.1, smallest_gain(DIFFERENCES, 0.25)), "found gain=-0.1, expected a positive gain"),
 ])
 def test_what_makes_no_sense_is_refused(call, message):
     with pytest.raises(ValueError, match=message):

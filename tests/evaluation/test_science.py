@@ -12,6 +12,8 @@ import pytest
 from helpers import cohorts
 from helpers.__main__ import main
 from helpers.evaluation import archive, gains, science
+from helpers.evaluation.methods import METHODS
+from helpers.evaluation.sizes import SIZES
 from tests.models.conftest import make_cohort
 
 HUMAN = make_cohort(n=120, seed=1)
@@ -50,8 +52,8 @@ def test_what_was_kept_on_other_cells_is_run_again(present, tmp_path, monkeypatc
     main(arguments(tmp_path))
     labels = HUMAN.cells["subclass"].to_numpy(copy=True)[::-1]
     changed = replace(HUMAN, cells=HUMAN.cells.assign(subclass=labels))
-    assert science.is_kept("transfer_scaled_alone", HUMAN, tmp_path)
-    assert not science.is_kept("transfer_scaled_alone", changed, tmp_path)
+    assert archive.is_kept("transfer_scaled_alone", HUMAN, tmp_path)
+    assert not archive.is_kept("transfer_scaled_alone", changed, tmp_path)
 
 
 def test_a_look_takes_the_first_folds_only():
@@ -69,3 +71,14 @@ def test_without_data_one_sentence_says_so(tmp_path):
     done = subprocess.run([sys.executable, "-m", "helpers", "science", "--cohort", "dandi", "--folder", str(tmp_path)],
                           capture_output=True, text=True)
     assert done.returncode == 3 and done.stdout.startswith("No data: ") and not list(tmp_path.iterdir())
+
+
+def test_every_method_is_kept_with_the_same_cuts_and_sizes():
+    folder = archive.science_folder()
+    assert {name for name in archive.kept(folder) if name.startswith(science.PREFIX)} == {
+        science.PREFIX + name for name in METHODS
+    }
+    for name, method in METHODS.items():
+        about = archive.provenance(science.PREFIX + name, folder)
+        assert (about["protocol"], about["sizes"]) == (str(science.base()), list(SIZES)), name
+        assert (about["title"], about["twin"]) == (method.title, method.twin), name

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from helpers.evaluation import CrossValidation, evaluate, fold_scores
+from helpers.models.average import Average
 from helpers.models.encoder import EncoderPlan, FamilyEncoder
-from helpers.models.ensemble import TABLE_MEMBERS, Average, Pool, PriorAdjusted, discriminant, pool_weights, pooled
+from helpers.models.ensemble import TABLE_MEMBERS, Pool, PriorAdjusted, discriminant, pool_weights, pooled
 from helpers.models.ratios import ratios
 from helpers.models.table import boosting, logistic_regression
 
 from .conftest import make_cohort
+from .leakage import assert_test_cells_stay_apart, shuffled
 
 LINEAR = {"discriminant": discriminant, "regression": logistic_regression}
 ENCODER = EncoderPlan(pretrain_epochs=1, epochs=3, size=16, layers=1)
@@ -95,31 +95,14 @@ def test_ratios_have_known_values_and_are_never_infinite():
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_test_cell_is_named_alike_whatever_its_companions_are(name):
-    cohort = make_cohort()
-    train, test = cohort.take(np.arange(180)), cohort.take(np.arange(180, 240))
-    model = MODELS[name](0).fit(train)
-    absurd = test.table.copy()
-    absurd.iloc[1:] *= 1e6
-    alone, beside = model.predict_proba(test)[0], model.predict_proba(replace(test, table=absurd))[0]
-    np.testing.assert_allclose(alone, beside, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_labels_of_test_cells_are_never_read(name):
-    cohort = make_cohort()
-    train, test = cohort.take(np.arange(180)), cohort.take(np.arange(180, 240))
-    model = MODELS[name](0).fit(train)
-    mislabelled = replace(test, cells=test.cells.assign(subclass="Vip"))
-    np.testing.assert_array_equal(model.predict_proba(test), model.predict_proba(mislabelled))
+def test_a_test_cell_is_named_alike_whatever_its_companions_are_and_whatever_its_label(name):
+    assert_test_cells_stay_apart(MODELS[name])
 
 
 @pytest.mark.parametrize("name", ["average", "pool", "encoder"])
 def test_shuffled_labels_score_at_chance(name):
-    cohort = make_cohort(n=400)
-    shuffled = replace(cohort, cells=cohort.cells.assign(
-        subclass=np.random.default_rng(3).permutation(cohort.cells["subclass"])))
-    scores = fold_scores(evaluate({name: MODELS[name]}, shuffled, CrossValidation(5, 1, grouped=True)))
+    protocol = CrossValidation(5, 1, grouped=True)
+    scores = fold_scores(evaluate({name: MODELS[name]}, shuffled(make_cohort(n=400)), protocol))
     assert abs(scores["balanced_accuracy"].mean() - 0.25) < 0.1
 
 

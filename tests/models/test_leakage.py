@@ -18,6 +18,7 @@ from helpers.models.tokens import FamilyTokens
 from helpers.models.training import Cells
 
 from .conftest import make_cohort
+from .leakage import assert_test_cells_stay_apart, shuffled
 
 MODELS = {
     **BASELINES,
@@ -29,25 +30,8 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_test_cell_is_named_alike_whatever_its_companions_are(name):
-    """Prediction for a cell does not change when the other test cells become absurd: no statistic is theirs."""
-    cohort = make_cohort()
-    train, test = cohort.take(np.arange(180)), cohort.take(np.arange(180, 240))
-    model = MODELS[name](0).fit(train)
-    absurd = test.table.copy()
-    absurd.iloc[1:] *= 1e6
-    alone = model.predict_proba(test)[0]
-    beside = model.predict_proba(replace(test, table=absurd))[0]
-    np.testing.assert_allclose(alone, beside, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_labels_of_test_cells_are_never_read(name):
-    cohort = make_cohort()
-    train, test = cohort.take(np.arange(180)), cohort.take(np.arange(180, 240))
-    model = MODELS[name](0).fit(train)
-    mislabelled = replace(test, cells=test.cells.assign(subclass="Vip"))
-    np.testing.assert_array_equal(model.predict_proba(test), model.predict_proba(mislabelled))
+def test_a_test_cell_is_named_alike_whatever_its_companions_are_and_whatever_its_label(name):
+    assert_test_cells_stay_apart(MODELS[name])
 
 
 @pytest.mark.parametrize("transform", [FamilyTokens(), FamilySparsePCA()], ids=["tokens", "sparse components"])
@@ -109,10 +93,7 @@ def test_validation_cells_move_nothing_but_the_moment_of_stopping(options):
     "protocol", [CrossValidation(5, 4), CrossValidation(5, 4, grouped=True), HoldOut(0.2, 10)], ids=str)
 @pytest.mark.parametrize("name", ["random forest", "gradient boosting", "components"])
 def test_shuffled_labels_score_at_chance(name, protocol):
-    cohort = make_cohort(n=400)
-    rng = np.random.default_rng(3)
-    shuffled = replace(cohort, cells=cohort.cells.assign(subclass=rng.permutation(cohort.cells["subclass"])))
-    predictions = evaluate({name: MODELS[name]}, shuffled, protocol)
+    predictions = evaluate({name: MODELS[name]}, shuffled(make_cohort(n=400)), protocol)
     # Balanced accuracy of a guess is one quarter whatever the mixture; five standard errors of a guess.
     score = fold_scores(predictions)["balanced_accuracy"]
     assert abs(score.mean() - 0.25) < 0.06

@@ -12,12 +12,13 @@ from sklearn.linear_model import LogisticRegression
 from helpers.evaluation import CrossValidation, evaluate, fold_scores
 from helpers.models.adversarial import Adversarial, Reversal
 from helpers.models.alignment import ALIGNERS
-from helpers.models.average import Average, Viewed, view
+from helpers.models.average import LearnerAverage, Viewed
 from helpers.models.pooling import LEARNERS, Pooled, balanced
 from helpers.models.stacking import Adviser, Stacked
 from helpers.models.table import boosting, logistic_regression, support_vectors
 
 from .conftest import make_cohort
+from .leakage import assert_test_cells_stay_apart, read, shuffled
 
 QUICK = {"logistic regression": logistic_regression}
 QUICK_POOL = {"logistic regression": LEARNERS["logistic regression"]}
@@ -25,8 +26,8 @@ PARTNER = make_cohort(n=400, seed=9, missing=0.0)
 ADVISER = Adviser(PARTNER, learners=QUICK)
 
 METHODS = {
-    "stacked": lambda seed: Stacked(ADVISER, Average(seed, QUICK)),
-    "viewed": lambda seed: Viewed(Average(seed, QUICK), {"passive": ["a", "b"]}),
+    "stacked": lambda seed: Stacked(ADVISER, LearnerAverage(seed, QUICK)),
+    "viewed": lambda seed: Viewed(LearnerAverage(seed, QUICK), {"passive": ["a", "b"]}),
     "adversarial": lambda seed: Adversarial(PARTNER, seed, steps=40),
     "network alone": lambda seed: Adversarial(None, seed, PARTNER.families, steps=40),
     **{f"pooled, {name}": lambda seed, a=aligner: Pooled(PARTNER, a, (0.0, 0.3), seed, QUICK_POOL, inner_folds=3)
@@ -34,22 +35,10 @@ METHODS = {
 }
 
 
-def table_of(probabilities):
-    return probabilities[" | average"] if isinstance(probabilities, dict) else probabilities
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_a_test_cell_is_named_alike_whatever_its_companions_are_and_whatever_its_label(name):
-    cohort = make_cohort()
-    train, test = cohort.take(np.arange(180)), cohort.take(np.arange(180, 240))
-    model = METHODS[name](0).fit(train)
-    absurd = test.table.copy()
-    absurd.iloc[1:] *= 1e6
-    alone = table_of(model.predict_proba(test))
-    np.testing.assert_allclose(alone[0], table_of(model.predict_proba(replace(test, table=absurd)))[0], rtol=1e-5)
-    mislabelled = replace(test, cells=test.cells.assign(subclass="Vip"))
-    np.testing.assert_array_equal(alone, table_of(model.predict_proba(mislabelled)))
-    np.testing.assert_allclose(alone.sum(axis=1), 1, rtol=1e-5)
+    said = assert_test_cells_stay_apart(METHODS[name])
+    np.testing.assert_allclose(said.sum(axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -62,16 +51,13 @@ def test_other_labels_of_test_cells_change_no_prediction(name):
     changed = replace(cohort, cells=cohort.cells.assign(subclass=labels))
     first, second = (
         METHODS[name](0).fit(c.take(fold.train)).predict_proba(c.take(fold.test)) for c in (cohort, changed))
-    np.testing.assert_array_equal(table_of(first), table_of(second))
+    np.testing.assert_array_equal(read(first), read(second))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["stacked", "adversarial", "pooled, CORAL", "pooled, class-wise transport"])
 def test_shuffled_labels_score_at_chance(name):
-    cohort = make_cohort(n=400)
-    rng = np.random.default_rng(3)
-    shuffled = replace(cohort, cells=cohort.cells.assign(subclass=rng.permutation(cohort.cells["subclass"])))
-    predictions = evaluate({name: METHODS[name]}, shuffled, CrossValidation(5, 2, grouped=True))
+    predictions = evaluate({name: METHODS[name]}, shuffled(make_cohort(n=400)), CrossValidation(5, 2, grouped=True))
     assert abs(fold_scores(predictions)["balanced_accuracy"].mean() - 0.25) < 0.06
 
 
@@ -111,13 +97,13 @@ def test_a_partner_with_other_classes_is_refused():
 
 def test_a_cohort_without_a_common_feature_is_refused():
     with pytest.raises(ValueError, match="found no feature 'z' in the cohort"):
-        view(make_cohort(), {"passive": ["a", "z"]})
+        make_cohort().view({"passive": ["a", "z"]})
 
 
 def test_advice_keeps_the_adviser_s_classes_and_is_told_in_two_ways():
     five = replace(PARTNER, classes=("Lamp5", "Pvalb", "Sncg", "Sst", "Vip"))
     cohort = make_cohort()
-    stacked = Stacked(Adviser(five, learners=QUICK), Average(0, QUICK)).fit(cohort)
+    stacked = Stacked(Adviser(five, learners=QUICK), LearnerAverage(0, QUICK)).fit(cohort)
     advice = stacked.adviser.advice(cohort, stacked.own)
     assert advice.shape == (240, 10) and "Sncg relative" in advice
     np.testing.assert_allclose(advice.to_numpy().reshape(240, 2, 5).sum(axis=2), 0, atol=1e-9)
@@ -128,7 +114,7 @@ def test_advice_keeps_the_adviser_s_classes_and_is_told_in_two_ways():
 def test_advice_relative_to_the_own_species_ignores_shift_and_unit():
     cohort = make_cohort(missing=0.0)
     moved = replace(cohort, table=3 * cohort.table + 7)
-    first, second = (Stacked(ADVISER, Average(0, QUICK)).fit(c) for c in (cohort, moved))
+    first, second = (Stacked(ADVISER, LearnerAverage(0, QUICK)).fit(c) for c in (cohort, moved))
     told, told_moved = (s.adviser.advice(c, s.own) for s, c in ((first, cohort), (second, moved)))
     relative = [c for c in told if c.endswith("relative")]
     np.testing.assert_allclose(told[relative], told_moved[relative], atol=1e-6)
@@ -137,7 +123,7 @@ def test_advice_relative_to_the_own_species_ignores_shift_and_unit():
 
 def test_the_average_is_the_mean_of_its_members():
     cohort = make_cohort()
-    told = Average(0, {"a": logistic_regression, "b": support_vectors}).fit(cohort).predict_proba(cohort)
+    told = LearnerAverage(0, {"a": logistic_regression, "b": support_vectors}).fit(cohort).predict_proba(cohort)
     np.testing.assert_allclose(told[" | average"], (told[" | a"] + told[" | b"]) / 2)
 
 

@@ -1,17 +1,13 @@
 """Recordings with known answers, written once per session."""
 
 import logging
-import sys
 import warnings
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for `import analytic`
+from helpers.recordings import nwb
 
-import analytic  # noqa: E402
-
-from helpers.recordings import nwb  # noqa: E402
+from . import analytic
 
 logging.getLogger().setLevel(logging.ERROR)  # ipfx logs at length
 warnings.filterwarnings("ignore", module="hdmf|pynwb|ipfx")

@@ -3,10 +3,8 @@
 import sys
 from pathlib import Path
 
-import analytic
 import numpy as np
 import pytest
-from analytic import cell, ramp, short_square
 from ipfx.bin.run_feature_vector_extraction import data_for_specimen_id
 from ipfx.data_set_features import extract_data_set_features
 from ipfx.dataset.create import create_ephys_data_set
@@ -16,6 +14,9 @@ from ipfx.utilities import drop_failed_sweeps
 from helpers import families as vocabulary
 from helpers.recordings import extraction, protocols, scalars
 from helpers.recordings.nwb import Recording
+
+from . import analytic
+from .analytic import cell, ramp, short_square
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 

@@ -1,6 +1,5 @@
 """Sweeps prepared for analysis: epochs, sweep rules, sampling rate."""
 
-import analytic
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +10,8 @@ from ipfx.utilities import drop_failed_sweeps
 
 from helpers.recordings import protocols
 from helpers.recordings.nwb import RawSweep, Recording, RecordingError
+
+from . import analytic
 
 
 def test_sweep_rules_equal_those_of_ipfx(either_file):

@@ -2,16 +2,17 @@
 
 import shutil
 
-import analytic
 import h5py
 import numpy as np
 import pytest
-from analytic import cell as analytic_cell
 
 from helpers.recordings import quality, verdict
 from helpers.recordings.cell import extract
 from helpers.recordings.nwb import VOLTAGE_CLAMP, RawSweep
 from helpers.recordings.scalars import SCALARS
+
+from . import analytic
+from .analytic import cell as analytic_cell
 
 
 def of_kind(sweeps, *kinds):

@@ -1,13 +1,13 @@
 """Files, folders and the DANDI archive as sources; fetching and streaming, faults included."""
 
 import aiohttp
-import analytic
-import archive
 import numpy as np
 import pytest
 
 from helpers.recordings import nwb, sources
 from helpers.recordings.nwb import RecordingError
+
+from . import analytic, archive
 
 
 @pytest.fixture(scope="module")

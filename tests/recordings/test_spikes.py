@@ -1,6 +1,5 @@
 """Spikes found here equal spikes found by ipfx."""
 
-import analytic
 import numpy as np
 import pytest
 from ipfx.feature_extractor import SpikeFeatureExtractor
@@ -8,6 +7,8 @@ from ipfx.time_series_utils import calculate_dvdt
 from pandas.testing import assert_frame_equal
 
 from helpers.recordings.spikes import SpikeExtractor, slope
+
+from . import analytic
 
 
 def sweep(pa, seed=0):

@@ -15,24 +15,25 @@ import nbformat
 import pytest
 from packaging.requirements import Requirement
 
+from helpers import files
 from helpers.book.colab import setup_cell
 from helpers.book.notebook import pair, sources
 from helpers.book.project import BookError, Project
 from helpers.teaching import bundle, slides
 from helpers.teaching.hub import teaching_markdown
-from helpers.teaching.plain import simplify
+from helpers.teaching.plain import markdown, references, simplify
 
 
 @pytest.fixture(scope="module")
 def made(root, tmp_path_factory):
     """Both bundles of this book, in a place of their own."""
     place = tmp_path_factory.mktemp("bundles")
-    parts = ("notebooks", "src", "book", "_config.yml", "requirements.txt", "requirements-nodeps.txt")
+    parts = ("notebooks", "src", "book", "science", "_config.yml", "requirements.txt", "requirements-nodeps.txt")
     for name in (*parts, *bundle.FILES):
         (place / name).symlink_to(root / name)
     project = Project(place)
     zips = [bundle.write(project, kind) for kind in bundle.KINDS]
-    return project, zips, bundle.write_sums(zips)
+    return project, zips, files.write_sums(zips)
 
 
 def test_sums_fit_and_the_zip_is_the_same_every_time(made):
@@ -50,6 +51,7 @@ def test_a_bundle_holds_all_chapters_the_package_and_no_data(made, root):
         assert {f"{source.stem}.ipynb" for source in sources(Project(root))} <= names
         assert {"README.md", "requirements.txt", "LICENSE", "helpers/__init__.py", "helpers/features.csv"} <= names
         assert not any("__pycache__" in name for name in names)
+        assert {f"science/{path.name}" for path in (root / "science").iterdir()} <= names
         ours = ("helpers/features.csv", "helpers/cohorts/simulated/")  # no public table, the simulated cells only
         assert [name for name in names if name.endswith(".csv") and not name.startswith(ours)] == []
 
@@ -98,7 +100,7 @@ def test_slides_hold_each_figure_with_its_words():
     text = "# Data\n\n- **You will learn** what a *cell* is.\n\n## Where <b>"
     found = slides.slides(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text), code]))
     assert found == [
-        slides.Slide("Data", "Data", "what a cell is."),
+        slides.Slide("Data", "Data", "You will learn what a cell is."),
         slides.Slide("Data", "Where <b>", "Cells per subclass.", "QUJD", "Two bar charts."),
     ]
     page = slides.as_html(found)
@@ -155,6 +157,28 @@ def test_no_markup_of_the_renderer_is_left_in_a_bundle(made):
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "markdown":
                 assert not re.search(r"\{[a-z:]+\}`|^:::", cell.source, re.MULTILINE), cell.source
+                # Nor a link to a page that is not in it, nor the key of a work.
+                for link in re.findall(r"\]\(([^)]+)\)", cell.source):
+                    assert link.startswith("https://") or (path.parent / link).is_file(), link
+                assert not re.search(r"\([a-z]+(19|20)\d\d", cell.source), cell.source
+
+
+def test_works_are_named_and_pages_linked_in_plain_words(tmp_path):
+    bibliography = tmp_path / "works.bib"
+    bibliography.write_text(
+        "@article{one, author={Last, First}, year={2020}, doi={10.1/x}}\n"
+        "@misc{two, author={van der Berg, A. and Solo, B.}, year={2021}, url={https://a.b}}\n"
+        "@misc{many, author={A, A. and B, B. and others}, year={1999}}\n"
+    )
+    cited = references(bibliography)
+    assert cited == {
+        "one": "[Last 2020](https://doi.org/10.1/x)", "two": "[van der Berg & Solo 2021](https://a.b)",
+        "many": "A et al. 1999",
+    }
+    text = "So {cite:p}`one,many`; see [the words](../book/glossary.md)."
+    assert markdown(text, cited, "https://p.q/") == (
+        "So ([Last 2020](https://doi.org/10.1/x); A et al. 1999); see [the words](https://p.q/book/glossary.html)."
+    )
 
 
 def test_a_notebook_in_plain_words_has_captions_and_shows_its_sentences():

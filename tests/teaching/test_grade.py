@@ -94,6 +94,31 @@ def test_a_chapters_own_failure_is_not_the_students():
     assert (got.passed, got.reason) == (0, "the chapter's own cells failed: ZeroDivisionError: division by zero")
 
 
+@pytest.mark.slow
+def test_chapters_find_what_earlier_ones_left_and_answers_cannot_change_it(tmp_path, monkeypatch):
+    left = tmp_path / "_build" / "predictions" / "04_random_forest.parquet"
+    left.parent.mkdir(parents=True)
+    pd.DataFrame({"p": [0.25]}).to_parquet(left)
+    (tmp_path / "science").mkdir()
+    monkeypatch.delenv("HELPERS_BUILD", raising=False)
+    monkeypatch.delenv("HELPERS_SCIENCE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    code = "from helpers.report import predictions\nleft = predictions('04_random_forest')"
+    check = (
+        "from helpers.evaluation.archive import science_folder\n"
+        "assert left['p'].tolist() == [0.25], 'left'\nassert science_folder().is_dir(), 'science'"
+    )
+    chapter = notebook(
+        ("code", code, []), ("markdown", "## Exercises\n\n### Exercise 1: Spoil", []),
+        ("code", "# BEGIN SOLUTION\nname = 1\n# END SOLUTION", ["solution"]), ("code", check, ["check"]),
+    )
+    kept = "build_folder() / 'predictions' / '04_random_forest.parquet'"
+    spoil = f"from helpers.report import build_folder\n({kept}).unlink()"
+    got = mark(chapter, exercises(chapter, "x")[0], spoil)
+    assert (got.passed, got.reason) == (2, "")
+    assert left.exists()
+
+
 def test_one_row_a_student_and_only_chapters_handed_in(tmp_path):
     (tmp_path / "ann").mkdir()
     (tmp_path / "ann" / "99_other.ipynb").write_text("{")

@@ -67,28 +67,21 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def complaints(
-    browser: Any, site: str, names: list[str], screen: str, theme: str, shots: Path | None = None
-) -> list[str]:
-    """What is wrong with each page at this screen and theme; a picture of each goes to ``shots``."""
-    found: list[str] = []
-    context = browser.new_context(viewport=SCREENS[screen], color_scheme=theme)
-    pages = {name: context.new_page() for name in names}
-    for name, page in pages.items():  # all at once: most of the time is waiting for the network to fall quiet
-        listen(page, site, functools.partial(_say, found, name))
-        page.goto(f"{site}/{name}.html", wait_until="commit")
-    for name, page in pages.items():
-        page.wait_for_load_state("networkidle")
-        for what in displayed(page, theme):
-            _say(found, name, what)
-        if shots:
-            photograph(page, shots, f"{name.replace('/', '_')}-{screen}-{theme}")
+@contextmanager
+def opened(browser: Any, site: str, name: str, screen: str, say: Callable[[str], None]) -> Iterator[Any]:
+    """The page ``name`` as a reader with this screen has it open; what goes wrong meanwhile is said."""
+    context = browser.new_context(viewport=SCREENS[screen], color_scheme=THEMES[0], reduced_motion="reduce")
+    page = context.new_page()
+    listen(page, site, say)
+    page.goto(f"{site}/{name}.html", wait_until="networkidle")
+    yield page
     context.close()
-    return found
 
 
 def displayed(page: Any, theme: str) -> Iterator[str]:
-    """What is wrong with a loaded page as it stands: formulas, width, theme."""
+    """What is wrong with an open page in a theme: formulas, width, colours."""
+    page.emulate_media(color_scheme=theme)
+    page.wait_for_timeout(50)  # the page follows the system's wish in a listener
     if maths := page.evaluate(TYPESET):
         yield maths
     over = page.evaluate(OVERFLOW)
@@ -102,10 +95,6 @@ def photograph(page: Any, folder: Path, name: str) -> None:
     """A picture of the whole page in ``folder/name.png``."""
     folder.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=folder / f"{name}.png", full_page=True)
-
-
-def _say(found: list[str], name: str, what: str) -> None:
-    found.append(f"{name}: {what}")
 
 
 def listen(page: Any, site: str, say: Callable[[str], None]) -> None:

@@ -65,13 +65,14 @@ def _summary(project: Project, args: argparse.Namespace) -> int:
 def _needs(project: Project, args: argparse.Namespace) -> int:
     from helpers.book.notebook import make_rules
 
-    write_text(project.build / "needs.mk", make_rules(project))
+    write_text(project.build / "needs.mk", make_rules(project.check()))
     return 0
 
 
 def _notebooks(project: Project, args: argparse.Namespace) -> int:
     from helpers.book.notebook import quicken, stale_pairs, write_pairs
 
+    project.check()
     if args.quick:
         print(f"{len(quicken(project))} notebooks open with quick = True")
         return 0
@@ -116,7 +117,7 @@ def _check_binder(project: Project, args: argparse.Namespace) -> int:
     from helpers.book.binder import check_binder
 
     findings = 0
-    for finding in check_binder(project, install=args.install, run=args.run):
+    for finding in check_binder(project.check(), install=args.install, run=args.run):
         print(finding, flush=True)
         findings += finding.wrong
     print(f"{findings} findings")
@@ -134,7 +135,10 @@ def _offline(project: Project, args: argparse.Namespace) -> int:
 def _check_prose(project: Project, args: argparse.Namespace) -> int:
     from helpers.book.prose import check_pages, default_pages
 
-    findings = check_pages(args.pages or default_pages(project))
+    for page in args.pages:
+        if not page.is_file():
+            raise BookError(f"found no file at {page}, expected a page in Markdown; check the path.")
+    findings = check_pages(args.pages or default_pages(project.check()))
     for finding in findings:
         print(finding)
     print(f"{len(findings)} findings")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import re
 import tomllib
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from PIL import Image
 
 from helpers.book.project import BookError, Project, write_text
 from helpers.book.provenance import commit_words, data_fingerprint, revision, run_records, versions
+from helpers.files import write_bytes
 
 ICONS = "_static/scripts/fontawesome.js"
 # How far (of 255) the one channel in a thousand that changes most may move when an image gets a palette.
@@ -38,7 +40,8 @@ def finish(project: Project, folder: Path) -> None:
     """Change the rendered book at ``folder`` in place.
 
     Icons become part of the page, so that no script of 1.5 MB has to bring them; buttons, tables and landmarks
-    get what a screen reader needs; each page says how it was made; images get a palette; moved pages a pointer.
+    get what a screen reader needs; each page says how it was made; images get a palette, and figures a link to
+    their full size; moved pages a pointer.
     """
     for path in (folder / "_images").glob("*.png"):
         shrink(path)
@@ -52,6 +55,7 @@ def finish(project: Project, folder: Path) -> None:
         icons.draw(page)
         mend(page)
         _reserve_room(page, path)
+        open_figures(page)
         if name in blocks and (article := page.select_one("article.bd-article")):
             article.append(BeautifulSoup(blocks[name], "html.parser"))
         write_text(path, str(page))
@@ -140,6 +144,20 @@ def _reserve_room(page: BeautifulSoup, path: Path) -> None:
                 image["width"], image["height"] = map(str, opened.size)
 
 
+def open_figures(page: BeautifulSoup) -> None:
+    """Make each figure of known size a link to its own file, which the style sheet lets scroll on a phone.
+
+    There a wide figure keeps a size at which its labels can be read, and its box scrolls sideways; the link gives
+    that box to the keyboard, and opens the figure at full size.
+    """
+    for image in page.select("article figure > img[width][src$='.png']"):
+        link = page.new_tag("a", attrs={
+            "class": "figure-open", "href": image["src"], "title": "Open this figure at full size",
+            "style": f"--natural: {image['width']}px",
+        })  # fmt: skip
+        image.wrap(link)
+
+
 def shrink(path: Path) -> bool:
     """Give a PNG a palette of 256 colours where that shows no difference and saves room; whether it did."""
     with Image.open(path) as image:
@@ -151,12 +169,11 @@ def shrink(path: Path) -> bool:
     moved = np.abs(np.asarray(small.convert(full.mode), dtype=int) - np.asarray(full, dtype=int))
     if np.quantile(moved, 0.999) > PALETTE_ERROR:
         return False
-    part = path.with_suffix(".part")
-    small.save(part, "PNG", optimize=True)
-    if part.stat().st_size >= path.stat().st_size:
-        part.unlink()
+    packed = io.BytesIO()
+    small.save(packed, "PNG", optimize=True)
+    if packed.tell() >= path.stat().st_size:
         return False
-    part.replace(path)
+    write_bytes(path, packed.getvalue())
     return True
 
 

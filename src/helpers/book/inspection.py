@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from helpers.book.browser import SCREENS, THEMES, displayed, listen, photograph
+from helpers.book.browser import SCREENS, THEMES, displayed, opened, photograph
 from helpers.book.gate import Finding, check, weights
 from helpers.book.project import Project
 
@@ -82,24 +82,18 @@ def inspect(browser: Any, site: str, project: Project, shots: Path | None = None
 
 
 def _show(browser: Any, site: str, name: str, screen: str, verdict: Verdict, shots: Path | None) -> None:
-    context = browser.new_context(viewport=SCREENS[screen], color_scheme=THEMES[0], reduced_motion="reduce")
-    page = context.new_page()
-    listen(page, site, functools.partial(verdict.add, "load"))
-    page.goto(f"{site}/{name}.html", wait_until="networkidle")
-    page.evaluate(files("helpers.book").joinpath("axe/axe.min.js").read_text("utf-8"))
-    for theme in THEMES:
-        page.emulate_media(color_scheme=theme)
-        page.wait_for_timeout(50)  # the theme follows the system's wish in a listener
-        for what in displayed(page, theme):
-            verdict.add("load", f"{what} ({screen}, {theme})")
-        for what in page.evaluate(AXE, TAGS):
-            verdict.add("axe", what)
-        if shots:
-            photograph(page, shots, f"{name.replace('/', '_')}-{screen}-{theme}")
-    if screen == "desktop":
-        for what in keyboard(page):
-            verdict.add("keyboard", what)
-    context.close()
+    with opened(browser, site, name, screen, functools.partial(verdict.add, "load")) as page:
+        page.evaluate(files("helpers.book").joinpath("axe/axe.min.js").read_text("utf-8"))
+        for theme in THEMES:
+            for what in displayed(page, theme):
+                verdict.add("load", f"{what} ({screen}, {theme})")
+            for what in page.evaluate(AXE, TAGS):
+                verdict.add("axe", what)
+            if shots:
+                photograph(page, shots, f"{name.replace('/', '_')}-{screen}-{theme}")
+        if screen == "desktop":
+            for what in keyboard(page):
+                verdict.add("keyboard", what)
 
 
 def keyboard(page: Any) -> Iterator[str]:

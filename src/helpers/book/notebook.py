@@ -28,6 +28,8 @@ def read(source: Path) -> nbformat.NotebookNode:
 
     Raises BookError when the source cannot be read or its first code cell is not the parameters cell.
     """
+    if source.suffix != ".md":
+        raise BookError(f"found {source}, expected a chapter's source such as notebooks/01_data.md; name that.")
     try:
         notebook = jupytext.read(source)
     except Exception as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import posixpath
 import zipfile
 from collections.abc import Iterator
@@ -14,8 +12,9 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 
 from helpers.book.browser import TYPESET, served, started
-from helpers.book.project import BookError, Project, write_text
+from helpers.book.project import BookError, Project
 from helpers.book.stage import pages_url
+from helpers.files import sum_line, whole, write_sums
 
 START = """<!DOCTYPE html>
 <html lang="en">
@@ -31,6 +30,10 @@ START = """<!DOCTYPE html>
 EPOCH = (1980, 1, 1, 0, 0, 0)
 # What only works on a screen.
 SCREEN_ONLY = "script, button, .headerlink, .prev-next-area, .tag_hide-input details.above-input, noscript"
+NUMBERED = (
+    '<div style="font-family: sans-serif; font-size: 8px; text-align: center; width: 100%">'
+    '<span class="pageNumber"></span></div>'
+)
 PRINTED = """<!DOCTYPE html>
 <html lang="en" data-theme="light" data-mode="light">
 <head><meta charset="utf-8"><title>{title}</title>{styles}
@@ -39,10 +42,13 @@ PRINTED = """<!DOCTYPE html>
   html, body {{ background: white; font-size: 10pt; }}
   section.printed {{ break-before: page; padding: 0; }}
   section.printed:first-of-type {{ break-before: auto; }}
-  figure, .cell_output, .admonition, table, mjx-container {{ break-inside: avoid; }}
+  figure, .cell_input, .admonition, tr, mjx-container {{ break-inside: avoid; }}
   h1, h2, h3 {{ break-after: avoid; }}
-  .cell_output .output {{ overflow: visible; }}
-  table.dataframe {{ font-size: 7.5pt; }}
+  .bd-article-container .cell_output .output {{ overflow: visible; }}
+  .bd-article-container .cell_output .output table {{ font-size: 7.5pt; max-width: 100%; width: auto; }}
+  .bd-article-container .cell_output .output table :is(td, th) {{
+    overflow-wrap: anywhere; padding: 0.1rem 0.4rem; white-space: normal;
+  }}
   pre {{ overflow-wrap: anywhere; white-space: pre-wrap; }}
 </style>
 <script>window.MathJax = {{"options": {{"processHtmlClass": "math"}}}}</script>
@@ -65,47 +71,40 @@ def offline(project: Project) -> list[Path]:
     written = [folder / f"{name}.zip", folder / f"{name}.pdf"]
     archive(project.html, written[0], config["title"])
     print_all(project, written[1], config["title"], pages_url(config["repository"]["url"]))
-    sums = folder / "SHA256SUMS"
-    write_text(sums, "".join(f"{_sha256(path.read_bytes())}  {path.name}\n" for path in written))
-    return [*written, sums]
+    return [*written, write_sums(written)]
 
 
 def archive(html: Path, target: Path, title: str) -> None:
     """``html`` as ``book/`` in one zip, with ``start.html`` and SHA256SUMS beside it; whole or not at all."""
-    part = target.with_name(f".{target.name}.{os.getpid()}")
     sums = []
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
+    with whole(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
 
         def add(name: str, content: bytes) -> None:
             packed.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
-            sums.append(f"{_sha256(content)}  {name}\n")
+            sums.append(sum_line(name, content))
 
         add("start.html", START.format(title=title).encode())
         for path in sorted(path for path in html.rglob("*") if path.is_file()):
             add(f"book/{path.relative_to(html).as_posix()}", path.read_bytes())
         packed.writestr(zipfile.ZipInfo("SHA256SUMS", EPOCH), "".join(sums))
-    part.replace(target)
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def print_all(project: Project, target: Path, title: str, home: str) -> None:
     """All pages of the table of contents as one tagged PDF with an outline, printed by a browser.
 
-    Code that the pages fold away is left out; solutions and answers that they fold stay folded.
+    Code that the pages fold away is left out; what else they fold, such as solutions, becomes a link to the page.
     """
     text = one_page(project, title, home)
-    part = target.with_name(f".{target.name}.{os.getpid()}")
-    with started() as browser, served(project.html) as site:
+    with whole(target) as part, started() as browser, served(project.html) as site:
         page = browser.new_page()
         page.route("**/printed.html", lambda route: route.fulfill(body=text, content_type="text/html"))
         page.goto(f"{site}/printed.html", wait_until="networkidle")
         if failed := page.evaluate(TYPESET):
             raise BookError(f"The PDF is not printed: {failed}.")
-        page.pdf(path=part, tagged=True, outline=True, print_background=True, prefer_css_page_size=True)
-    part.replace(target)
+        page.pdf(
+            path=part, tagged=True, outline=True, print_background=True, prefer_css_page_size=True,
+            display_header_footer=True, header_template="<span></span>", footer_template=NUMBERED,
+        )  # fmt: skip
 
 
 def one_page(project: Project, title: str, home: str) -> str:
@@ -126,6 +125,11 @@ def one_page(project: Project, title: str, home: str) -> str:
             tag.decompose()
         for tag in article.select("details.book-provenance"):
             tag["open"] = ""  # paper does not unfold
+        for tag in article.select("details:not(.book-provenance)"):
+            words = next(tag.summary.stripped_strings)
+            link = soup.new_tag("a", href=f"{home}{name}.html")
+            link.string = f"{words} (on the page of the book)"
+            tag.replace_with(link)
         _transplant(article, name, set(names), home)
         sections.append(f'<section class="printed" id="{_slug(name)}">{article}</section>')
     mathjax = "_static/mathjax/tex-mml-chtml.js"

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from helpers.report import write_text
+from helpers.files import write_text
 
 
 class BookError(Exception):
@@ -60,6 +60,15 @@ class Project:
     @property
     def html(self) -> Path:
         return self.build / "html"
+
+    def check(self) -> Project:
+        """This project, if its root is a book's repository; BookError otherwise."""
+        if not self.notebooks.is_dir():
+            raise BookError(
+                f"found no folder notebooks in {self.root.resolve()}, expected the book's repository; "
+                "go there, or name it with --root."
+            )
+        return self
 
     def pages(self) -> list[str]:
         """Every page of ``_toc.yml`` as a path without suffix, in reading order, the root first."""

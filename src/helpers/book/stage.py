@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import nbformat
 import yaml
 
+from helpers.book.alt import speak
 from helpers.book.notebook import needs
 from helpers.book.project import BookError, Project, write_text
 from helpers.book.provenance import provenance_markdown, run_records
@@ -108,8 +109,9 @@ def _admonition(title: str, sentence: str, kind: str) -> str:
 
 
 def _dress(path: Path, source: Path, banner: str | None) -> None:
-    """What a staged chapter has beyond its executed copy: its banner, its quiz, the words on folded answers."""
+    """What a staged chapter has beyond its executed copy: banner, quiz, words on folded answers, spoken alt texts."""
     notebook = nbformat.read(path, as_version=4)
+    speak(notebook)
     first = next((cell for cell in notebook.cells if cell.cell_type == "markdown"), None)
     if first is None:
         raise BookError(f"{path.name} has no Markdown cell; a chapter starts with its title.")

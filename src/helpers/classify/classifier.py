@@ -2,7 +2,8 @@
 
 It is the mean of boosted trees and a logistic regression on the 32 features that are defined alike in both
 species and that a recording gives. Its probabilities are calibrated, its prediction sets hold the right
-subclass at a stated rate in each subclass, and it flags cells unlike those it has learnt from.
+subclass at a stated rate in each subclass, and it flags cells unlike those it has learnt from, and cells that
+look excitatory.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from helpers import families, taxonomy
 from helpers.classify.judgement import Judgement
 from helpers.evaluation.calibration import Temperature
 from helpers.evaluation.conformal import PredictionSets
+from helpers.files import write_bytes
+from helpers.models.kernel import KernelMachine
 from helpers.models.linear import LinearModel
 from helpers.models.novelty import Novelty
 from helpers.models.trees import BoostedTrees
-from helpers.recordings.results import write_atomically
 
 #: The feature set of the shipped classifiers.
 FEATURES = "aligned"
+#: Of the two files of weights. A file without it is of the first format, which had no guard.
+FORMAT = 2
 
 
 class WeightsError(ValueError):
@@ -48,6 +52,7 @@ class Classifier:
     trees: BoostedTrees
     linear: LinearModel
     novelty: Novelty
+    guard: KernelMachine
     judgement: Judgement
     typical: np.ndarray
     about: dict
@@ -77,25 +82,28 @@ class Classifier:
                                f"the {self.species} classifier; see `helpers.families.families('{FEATURES}')`")
         x = table[list(self.features)].to_numpy(float)
         return self.judgement.answers(
-            self.raw(x), self.novelty.distance(x), self.novelty.missing(x), self.classes, table.index)
+            self.raw(x), self.novelty.distance(x), self.novelty.missing(x), self.guard.margin(x), self.classes,
+            table.index)
 
     def save(self, folder: Path) -> None:
         """Write ``<species>.safetensors`` and ``<species>.json``; each whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
         arrays = {
             **self.trees.arrays("trees."), **self.linear.arrays("linear."), **self.novelty.arrays("novelty."),
+            **self.guard.arrays("guard."),
             "temperature.shift": self.judgement.temperature.shift, "sets.limits": self.judgement.sets.limits,
             "typical": self.typical,
         }
         judgement = self.judgement
         content = {
-            "species": self.species, "classes": self.classes, "features": self.features,
+            "format": FORMAT, "species": self.species, "classes": self.classes, "features": self.features,
             "temperature": judgement.temperature.temperature, "miss": judgement.sets.miss, "kind": judgement.sets.kind,
-            "distance_limit": judgement.distance_limit, "missing_limit": judgement.missing_limit, "about": self.about,
+            "distance_limit": judgement.distance_limit, "missing_limit": judgement.missing_limit,
+            "margin_limit": judgement.margin_limit, "about": self.about,
         }
-        write_atomically(folder / f"{self.species}.safetensors",
+        write_bytes(folder / f"{self.species}.safetensors",
                          save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
-        write_atomically(folder / f"{self.species}.json", (json.dumps(content, indent=1) + "\n").encode())
+        write_bytes(folder / f"{self.species}.json", (json.dumps(content, indent=1) + "\n").encode())
 
 
 def shipped() -> Path:
@@ -107,7 +115,7 @@ def shipped() -> Path:
 def load(species: str, folder: Path | None = None) -> Classifier:
     """The classifier of one species, from the package or from a folder that `Classifier.save` wrote.
 
-    Raises WeightsError for another species, a missing file, or one that is not such a file.
+    Raises WeightsError for another species, a missing file, one of another format, or one that is not such a file.
 
     >>> load("human").classes
     ('Lamp5', 'Pvalb', 'Sst', 'Vip')
@@ -118,18 +126,23 @@ def load(species: str, folder: Path | None = None) -> Classifier:
     folder = folder or shipped()
     try:
         content = json.loads((folder / f"{species}.json").read_text("utf-8"))
+        if (found := content.get("format", 1)) != FORMAT:
+            raise WeightsError(f"found weights of format {found} in {folder}, expected format {FORMAT}, which this "
+                               "version reads; run `python -m helpers models`")
         arrays = load_file(folder / f"{species}.safetensors")
         return Classifier(
             species, tuple(content["classes"]), tuple(content["features"]),
             BoostedTrees.from_arrays(arrays, "trees."), LinearModel.from_arrays(arrays, "linear."),
-            Novelty.from_arrays(arrays, "novelty."),
+            Novelty.from_arrays(arrays, "novelty."), KernelMachine.from_arrays(arrays, "guard."),
             Judgement(
                 Temperature(content["temperature"], arrays["temperature.shift"]),
                 PredictionSets(arrays["sets.limits"], content["miss"], content["kind"]),
-                content["distance_limit"], content["missing_limit"],
+                content["distance_limit"], content["missing_limit"], content["margin_limit"],
             ),
             arrays["typical"], content["about"],
         )
+    except WeightsError:
+        raise
     except FileNotFoundError as error:
         raise WeightsError(f"found no {error.filename}, expected the weights of the {species} classifier; "
                            "run `python -m helpers models`") from None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
-from helpers.classify.classifier import WeightsError, shipped
+from helpers.classify.classifier import FEATURES, WeightsError, shipped
 from helpers.cohorts import DataUnavailable, TableError
-from helpers.recordings.results import write_atomically
-from helpers.report import write_text
+from helpers.files import write_bytes, write_text
 from helpers.taxonomy import SPECIES
 
 #: Exit statuses: every file has an answer; some were refused; the call was wrong; no data.
@@ -36,7 +38,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="NWB 2 files, or folders of them")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE",
+                        help="NWB 2 files, or folders, searched at any depth")
     parser.add_argument("--species", choices=SPECIES, help="for files that do not say it")
     parser.add_argument("--out", type=Path, default=Path("classified"),
                         help="folder of answers.csv and one HTML page a file (default: classified)")
@@ -51,8 +54,8 @@ def _classify(args: argparse.Namespace) -> int:
     from helpers.classify import report
 
     paths = _expanded(args.files)
-    if not paths:
-        print(f"error: found no .nwb file in {args.files[0]}, expected recordings; name the files", file=sys.stderr)
+    if empty := [given for given in args.files if given.is_dir() and not any(given.glob("*.nwb"))]:
+        print(f"error: found no .nwb file in {empty[0]}, expected recordings; name the files", file=sys.stderr)
         return WRONG_CALL
     if args.out.exists() and not args.out.is_dir():
         print(f"error: found a file at {args.out}, expected a folder for the pages; give another --out",
@@ -64,52 +67,64 @@ def _classify(args: argparse.Namespace) -> int:
     answers = []
     for path, name in zip(paths, _page_names(paths), strict=True):
         found = answering.classify(path, args.species, references)
-        answers.append(found)
         write_text(args.out / name, report.page(found, note))
         simulated = " (simulated)" if found.simulated else ""
-        print(f"{path.name}{simulated}: {report.sentence(found)}")
+        print(f"{path.name}{simulated}: {report.sentence(found)}", flush=True)
+        answers.append(replace(found, traces=[]))  # they are on the page; of many files they would fill the memory
     write_text(args.out / "answers.csv", answering.as_table(answers).to_csv(index=False, lineterminator="\n"))
     print(f"{len(answers)} page(s) and answers.csv in {args.out}")
     return REFUSED if any(a.refusal for a in answers) else DONE
 
 
 def _expanded(files: list[Path]) -> list[Path]:
-    """Files as given, folders as their NWB files in order."""
-    return [path for given in files for path in (sorted(given.glob("*.nwb")) if given.is_dir() else [given])]
+    """Files as given, folders as their NWB files at any depth, in order."""
+    return [path for given in files for path in (
+        sorted(path for path in given.rglob("*.nwb") if path.is_file()) if given.is_dir() else [given])]
 
 
 def _page_names(paths: list[Path]) -> list[str]:
-    """A page name for each file; files of one name in different folders are numbered."""
-    seen: dict[str, int] = {}
-    names = []
+    """A page name for each file; files of one name in different folders are numbered.
+
+    Names that differ in capitals only would be one file on some disks, so they are numbered, too.
+    """
+    taken, names = set(), []
     for path in paths:
         stem = path.name.removesuffix(".nwb")
-        seen[stem] = seen.get(stem, 0) + 1
-        names.append(f"{stem}.html" if seen[stem] == 1 else f"{stem}-{seen[stem]}.html")
-    return names
+        tries = (stem if n == 1 else f"{stem}-{n}" for n in count(1))
+        names.append(next(name for name in tries if name.casefold() not in taken))
+        taken.add(names[-1].casefold())
+    return [f"{name}.html" for name in names]
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder of weights and card (default: inside the package)")
     parser.add_argument("--species", choices=SPECIES, action="append", help="only this one; repeatable")
+    parser.add_argument("--keep", action="store_true", help="keep the nested predictions in the folder science, too")
     parser.add_argument("--simulated", type=Path, metavar="DIR",
                         help="also say in the card how the simulated cells of this folder, made by extract, are named")
 
 
 def _models(args: argparse.Namespace) -> int:
-    from helpers.classify import card, strangers, training
+    from helpers import cohorts
+    from helpers.classify import card, nesting, strangers, training
+    from helpers.evaluation import archive
 
-    folder, met, played = args.out or shipped(), {}, {}
+    folder, met, detected, played = args.out or shipped(), {}, {}, {}
     for species in args.species or SPECIES:
-        model = training.make(species)
+        begun = time.process_time()
+        model, nested = training.make(species)
         model.save(folder)
+        if args.keep:
+            archive.keep(nesting.KEPT + species, nested.assign(model="shipped classifier"), nesting.PROTOCOL,
+                         cohort=cohorts.load(species, FEATURES), steps=nesting.STEPS,
+                         minutes=round((time.process_time() - begun) / 60, 1))
         figures = model.about["figures"]
         print(f"{species}: macro-F1 {figures['macro_f1']:.3f}, calibration error {figures['calibration_error']:.3f}, "
               f"coverage {figures['sets']['all']['coverage']:.3f}, answered {figures['answered']:.3f}")
-        met[species] = strangers.met(model)
+        met[species], detected[species] = strangers.met(model), strangers.detected(model, nested)
         if args.simulated:
             played[species] = strangers.simulated(model, args.simulated)
-    write_atomically(folder / "CARD.md", card.markdown(folder, met, played).encode())
+    write_bytes(folder / "CARD.md", card.markdown(folder, met, detected, played).encode())
     print(f"weights and model card in {folder}")
     return DONE
 

@@ -1,22 +1,30 @@
 """Cells unlike the training cells: those it should not answer for, and simulated ones whose truth is known.
 
 Excitatory cells and the other species come from public tables; wrong units and missing protocols are put into
-published cells of the own species on purpose. Nothing of this takes part in training.
+published cells of the own species on purpose. Nothing of this takes part in training: excitatory cells are those of
+donors that did not make the guard.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from helpers import cohorts, families
+from helpers.classify import guard, nesting
 from helpers.classify.classifier import FEATURES, Classifier
-from helpers.cohorts import extracted
-from helpers.cohorts.celltypes import cell_types
+from helpers.classify.judgement import FALSE_ALARM
+from helpers.cohorts import external, extracted
 
+#: What may become of a cell.
+VERDICTS = ("unlike", "excitatory", "undecided", "answered")
+#: What each flag goes by.
+SCORES = {"distance": "unlike", "margin": "excitatory"}
 #: Units whose conversion factor is easily lost, and what the loss does to a value.
 WRONG_UNITS = {"potentials × 1,000": ("mV",), "currents × 1,000": ("pA",), "times × 1,000": ("s",)}
 #: Families that are missing when a protocol was not recorded.
@@ -32,10 +40,9 @@ def strangers(species: str) -> Iterator[tuple[str, pd.DataFrame]]:
     other = "human" if species == "mouse" else "mouse"
     own = cohorts.load(species, FEATURES).table
     try:
-        table, specimens = cell_types(species)
-        dendrites = specimens["tag__dendrite_type"].where(table["threshold_v_rheo"].notna())  # those with a long square
-        yield f"{species} excitatory cells (spiny dendrites)", table[(dendrites == "spiny").to_numpy()]
-        yield f"control: {species} aspiny cells, same database", table[(dendrites == "aspiny").to_numpy()]
+        others = guard.specimens(species).held_out
+        yield f"{species} excitatory cells (spiny dendrites)", others.table[others.spiny]
+        yield f"control: {species} aspiny cells, same database", others.table[~others.spiny]
     except cohorts.DataUnavailable:
         pass
     yield f"{other} interneurons", cohorts.load(other, FEATURES).table
@@ -48,13 +55,65 @@ def strangers(species: str) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def met(classifier: Classifier) -> pd.DataFrame:
-    """Share of each group that is called *unlike*, left *undecided* and *answered*, and the number of ``cells``."""
+    """Share of each group with each of `VERDICTS`, and the number of ``cells``."""
     rows = {}
     for name, table in strangers(classifier.species):
         verdict = classifier.answers(table)["verdict"]
-        rows[name] = {"cells": len(table), **{v: float((verdict == v).mean())
-                                              for v in ("unlike", "undecided", "answered")}}
+        rows[name] = {"cells": len(table), **{v: float((verdict == v).mean()) for v in VERDICTS}}
     return pd.DataFrame.from_dict(rows, orient="index").astype({"cells": int})
+
+
+def detected(classifier: Classifier, nested: pd.DataFrame, draws: int = 500) -> pd.DataFrame:
+    """How well both scores tell excitatory cells from interneurons, all of donors that have not been learnt from.
+
+    ``nested`` are the `helpers.classify.nesting.predictions` of the classifier, for the published interneurons.
+    One row for each group of interneurons and each of `SCORES`. Columns of `guard.detection` at `FALSE_ALARM`;
+    ``flagged`` and ``alarms``, shares of the excitatory cells and of the interneurons beyond the shipped limit, NaN
+    where cells lack more features than the classifier allows.
+    """
+    own = nested[nested["fold"] == nesting.JUDGED]
+    others = guard.specimens(classifier.species).held_out
+    cells = _scored(classifier, others.table, others.donors)
+    spiny, aspiny = cells[others.spiny], cells[~others.spiny]
+    rows = _compared("published interneurons", own, spiny, classifier.judgement)
+    rows |= _compared("aspiny cells, same database", aspiny, spiny, classifier.judgement)
+    if classifier.species == "mouse":
+        with contextlib.suppress(cohorts.DataUnavailable):
+            rows |= _motor(classifier)
+    found = {key: guard.detection(*groups, FALSE_ALARM, draws) | shares for key, (groups, shares) in rows.items()}
+    return pd.DataFrame.from_dict(found, orient="index").astype({"cells": int})
+
+
+def _scored(classifier: Classifier, table: pd.DataFrame, donors) -> pd.DataFrame:
+    """`SCORES` and ``donor`` of some cells; features that the table lacks are missing."""
+    answers = classifier.answers(table.reindex(columns=list(classifier.features)))
+    return answers[list(SCORES)].assign(donor=np.asarray(donors))
+
+
+def _compared(name: str, known: pd.DataFrame, strange: pd.DataFrame, judgement=None) -> dict:
+    """(Group, flag) → what `guard.detection` compares, and the shares beyond the limits of a judgement."""
+    rows = {}
+    for score, flag in SCORES.items():
+        limit = np.nan if judgement is None else getattr(judgement, f"{score}_limit")
+        shares = {key: float((group[score] > limit).mean()) if judgement else np.nan
+                  for key, group in (("flagged", strange), ("alarms", known))}
+        rows[name, flag] = (known[score], known["donor"], strange[score], strange["donor"]), shares
+    return rows
+
+
+def _motor(classifier: Classifier) -> dict:
+    """Motor cortex, from another laboratory: the shipped scores, and a guard made anew on the features it gives."""
+    known, (table, animals) = external.motor(), external.motor_excitatory()
+    cells = [_scored(classifier, *group) for group in ((known.table, known.donors), (table, animals))]
+    rows = _compared("motor cortex, another laboratory", *cells)
+    learnt = guard.specimens(classifier.species).learnt
+    shared = [f for f in table if learnt.table[f].notna().any()]
+    made = guard.fitted(cohorts.load(classifier.species, FEATURES),
+                        replace(learnt, table=learnt.table[shared].reindex(columns=learnt.table.columns)))
+    for group, values in zip(cells, (known.table, table), strict=True):
+        group["margin"] = made.margin(values.reindex(columns=list(classifier.features)))
+    name = f"the same, guard made anew on the {len(shared)} features it gives"
+    return rows | {key: row for key, row in _compared(name, *cells).items() if key[1] == "excitatory"}
 
 
 def simulated(classifier: Classifier, folder: Path) -> dict[str, float]:

@@ -47,7 +47,8 @@ def pick(path, rheobase_pa: float) -> list[Trace]:
             chosen[min(up, key=lambda n: abs(up[n] - rheobase_pa))] = "at rheobase"
         if up:
             chosen.setdefault(max(up, key=up.get), "strongest step")
-        return [_trace(dataset.sweep(n), f"{title}, {sizes[n]:+.0f} pA", sizes[n]) for n, title in chosen.items()]
+        return [_trace(dataset.sweep(n), f"{title}, {sizes[n]:+.0f} pA".replace("-", "−"), sizes[n])
+                for n, title in chosen.items()]
 
 
 def _trace(sweep, title: str, pa: float) -> Trace:
@@ -77,13 +78,22 @@ def drawing(traces: list[Trace], name: str) -> str:
     """The traces below each other as one SVG element with a text for those who cannot see it; "" without traces."""
     if not traces:
         return ""
-    said = "; ".join(f"{t.title}: {t.v_mv.min():.0f} to {t.v_mv.max():.0f} mV" for t in traces)
+    said = "; ".join(f"{t.title}: {_said(t.v_mv.min())} to {_said(t.v_mv.max())} mV" for t in traces)
     text = f"Membrane potential of {name} in {len(traces)} sweeps with a step of current. {said}."
     panels = "".join(_panel(trace, k * HEIGHT) for k, trace in enumerate(traces))
     return (f'<svg viewBox="0 0 {WIDTH} {HEIGHT * len(traces) + 14}" role="img" aria-label="{escape(text)}">'
             f'<title>{escape(text)}</title>{panels}'
             f'<text x="{WIDTH}" y="{HEIGHT * len(traces) + 10}" text-anchor="end">time from step onset (s)</text>'
             '</svg>')
+
+
+def _said(mv: float) -> str:
+    return f"{mv:.0f}".replace("-", "−")
+
+
+def _squeezed(mv: float) -> str:
+    """Five figures, as wrong units give them, do not fit beside the axis."""
+    return f' textLength="{LEFT - 6}" lengthAdjust="spacingAndGlyphs"' if len(_said(mv)) > 5 else ""
 
 
 def _panel(trace: Trace, top: float) -> str:
@@ -98,7 +108,7 @@ def _panel(trace: Trace, top: float) -> str:
         return floor - (mv - low) / (high - low) * (floor - ceiling)
 
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across(t), up(v), strict=True))
-    ticks = "".join(f'<text x="{LEFT - 4}" y="{up(mv) + 4:.1f}" text-anchor="end">{mv:.0f}</text>'
+    ticks = "".join(f'<text x="{LEFT - 4}" y="{up(mv) + 4:.1f}" text-anchor="end"{_squeezed(mv)}>{_said(mv)}</text>'
                     for mv in (low, high))
     ticks += "".join(f'<text x="{across(s):.1f}" y="{floor + 13:.1f}" text-anchor="middle">{s:g}</text>'
                      for s in (0.0, 0.5, 1.0) if t[0] <= s <= t[-1])

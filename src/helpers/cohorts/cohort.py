@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -119,6 +120,14 @@ class Cohort:
     def take(self, rows) -> Cohort:
         """The cohort of some rows, given as positions or as a boolean array."""
         return replace(self, cells=self.cells.iloc[_positions(rows)], table=self.table.iloc[_positions(rows)])
+
+    def view(self, families: Mapping[str, list[str]]) -> Cohort:
+        """The same cells with the features of ``families`` alone; ValueError names a feature that is not there."""
+        columns = [feature for members in families.values() for feature in members]
+        lost = [feature for feature in columns if feature not in self.table]
+        if lost:
+            raise ValueError(f"found no feature {lost[0]!r} in the cohort, expected all that the other species has")
+        return replace(self, table=self.table[columns], families=dict(families))
 
     def four_classes(self, sncg: str = "Vip") -> Cohort:
         """The cohort on the four classes shared by both species; see `taxonomy.to_four_classes`."""

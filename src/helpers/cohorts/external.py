@@ -25,6 +25,9 @@ from helpers.cohorts.tables import identifier, number, text, validate
 #: Driver lines taken as the name of a subclass. Lines that mark several subclasses are left out.
 DRIVER_LINES = {"Pvalb-IRES-Cre": "Pvalb", "Sst-IRES-Cre": "Sst", "Vip-IRES-Cre": "Vip", "Ndnf-IRES2-dgCre": "Lamp5"}
 
+#: RNA families of excitatory cells in motor cortex.
+MOTOR_EXCITATORY = ("IT", "ET", "CT", "NP")
+
 #: How the motor-cortex columns become aligned features. Sag: peak over steady deflection becomes the missing
 #: share of it. Adaptation: mean ratio of neighbouring intervals becomes their normalised difference.
 MOTOR_EXPRESSIONS = {
@@ -94,12 +97,26 @@ def read(name: str) -> pd.DataFrame:
 
 
 def motor() -> Cohort:
-    """Motor cortex (Scala et al. 2020): RNA family is the label, 13 aligned features, recorded at room temperature."""
+    """Motor cortex (Scala et al. 2020): RNA family is the label, 13 aligned features, recorded at room temperature.
+
+    Excitatory cells are among the excluded ones; `motor_excitatory` has their features.
+    """
+    cells, table = _motor()
+    return _cohort(cells, table, overlap=pd.Series(False, index=cells.index))
+
+
+def motor_excitatory() -> tuple[pd.DataFrame, pd.Series]:
+    """The excitatory cells of motor cortex: features as in `motor` (N, 13), and the animal of each (N,)."""
+    cells, table = _motor()
+    found = cells["subclass"].isin(MOTOR_EXCITATORY) & table[["v_baseline", "rheobase_i"]].notna().all(axis=1)
+    return table[found].replace([np.inf, -np.inf], np.nan), cells.loc[found, "donor"]
+
+
+def _motor() -> tuple[pd.DataFrame, pd.DataFrame]:
     ephys = read("motor_efeature.csv").set_index("cell id")
     known = read("motor_meta_data.xlsx").set_index("Cell").reindex(ephys.index)
     cells = _cells(known["RNA family"].replace("low quality", np.nan), "motor-" + known["Mouse"].astype(str))
-    table = pd.DataFrame({name: ephys.eval(how) for name, how in MOTOR_EXPRESSIONS.items()})
-    return _cohort(cells, table, overlap=pd.Series(False, index=cells.index))
+    return cells, pd.DataFrame({name: ephys.eval(how) for name, how in MOTOR_EXPRESSIONS.items()})
 
 
 def cell_types() -> Cohort:
@@ -130,13 +147,6 @@ def layer1() -> Cohort:
 SETS = {"motor": motor, "cell types": cell_types, "layer 1": layer1}
 
 
-def shared(cohort: Cohort, features) -> Cohort:
-    """The cohort with only those of its features that are in ``features``; families left empty disappear."""
-    members = {name: [f for f in family if f in set(features)] for name, family in cohort.families.items()}
-    members = {name: family for name, family in members.items() if family}
-    return Cohort.build(cohort.cells, cohort.table, members, cohort.classes, cohort.excluded)
-
-
 def _cells(subclass: pd.Series, donor: pd.Series) -> pd.DataFrame:
     return pd.DataFrame({"species": "mouse", "subclass": subclass, "donor": donor, "source": "published"})
 
@@ -161,8 +171,6 @@ def _cohort(cells: pd.DataFrame, table: pd.DataFrame, overlap: pd.Series) -> Coh
     keep = (reason == "").to_numpy()
     cells.index = cells.index.astype(str)
     table = table.set_axis(cells.index, axis=0).replace([np.inf, -np.inf], np.nan)
-    members = families.families("aligned")
-    members = {name: [f for f in family if f in table] for name, family in members.items()}
-    members = {name: family for name, family in members.items() if family}
+    members = families.among(families.families("aligned"), table)
     excluded = cells[~keep].assign(reason=reason.to_numpy()[~keep])
     return Cohort.build(cells[keep], table[keep], members, taxonomy.MOUSE_SUBCLASSES, excluded)

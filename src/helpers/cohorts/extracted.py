@@ -108,11 +108,8 @@ def scalar_table(found: pd.DataFrame, feature_set: str) -> tuple[pd.DataFrame, d
     joined = found.select_dtypes("number").astype(float)
     joined = joined.assign(**{f"second_{name}": joined[name] for name in _SECOND if name in joined})
     expressions = families.features()["mouse_expression"]
-    members = {}
-    for family, names in families.families(feature_set).items():
-        given = [name for name in names if set(re.findall(r"[a-z_]+[a-z]", expressions[name])) <= set(joined)]
-        if given:
-            members[family] = given
+    given = [name for name, how in expressions.dropna().items() if set(re.findall(r"[a-z_]+[a-z]", how)) <= set(joined)]
+    members = families.among(families.families(feature_set), given)
     table = mouse_features(joined, [name for family in members.values() for name in family])
     if "width_rheo" in table:  # measured without the filter that the published expression corrects for
         table["width_rheo"] = joined["rheo_width"]
@@ -121,8 +118,7 @@ def scalar_table(found: pd.DataFrame, feature_set: str) -> tuple[pd.DataFrame, d
 
 def _measured(members: dict[str, list[str]], table: pd.DataFrame) -> dict[str, list[str]]:
     """The families without features that no cell has."""
-    known = {family: [name for name in names if table[name].notna().any()] for family, names in members.items()}
-    return {family: names for family, names in known.items() if names}
+    return families.among(members, table.columns[table.notna().any()])
 
 
 def _vectors(path: Path, cells: pd.Index) -> tuple[pd.DataFrame, dict[str, list[str]]]:

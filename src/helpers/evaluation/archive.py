@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shlex
 import sys
@@ -19,16 +18,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pooch
 
 from helpers import cohorts
 from helpers.cohorts import Cohort
-from helpers.report import write_text
+from helpers.files import named_folder, whole, write_text
 
 #: The environment variable that names the folder, if it is not ``science`` beside the notebooks.
 FOLDER = "HELPERS_SCIENCE"
 
-#: Probabilities are kept as whole thousandths, which is finer than any score of the book can see.
+#: Probabilities are kept as whole thousandths, which is finer than scores of names and ranks can see. Log loss and
+#: calibration see it, so that `keep` takes more ``steps``, up to 65,535.
 STEPS = 1000
+
+#: What flags for unusual cells go by, beside the probabilities.
+MORE = {"distance": "float32", "missing": "uint8", "margin": "float32"}
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
 
@@ -39,10 +43,7 @@ class ArchiveError(ValueError):
 
 def science_folder() -> Path:
     """The folder of kept experiments: ``HELPERS_SCIENCE``, or ``science`` beside the ``notebooks`` folder."""
-    if os.environ.get(FOLDER):
-        return Path(os.environ[FOLDER])
-    here = Path.cwd()
-    return (here.parent if here.name == "notebooks" else here) / "science"
+    return named_folder(FOLDER, "science")
 
 
 def identity(cohort: Cohort) -> str:
@@ -57,12 +58,13 @@ def identity(cohort: Cohort) -> str:
 
 
 def keep(name: str, predictions: pd.DataFrame, protocol, folder: str | Path | None = None, *, cohort: Cohort,
-         **more) -> dict:
+         steps: int = STEPS, **more) -> dict:
     """Keep a table of `helpers.evaluation.evaluate` under a name; returns what was written beside it.
 
     Parameters: ``predictions`` with ``model, repeat, fold, cell, predicted`` and one ``p_<class>`` per class, and
-    optionally ``size`` (training cells; 0 means all); ``protocol``, said in words; ``cohort``, the cells
-    predicted; ``more``, what else should be known of the run, such as ``cpu_minutes``.
+    optionally ``size`` (training cells; 0 means all) and columns of `MORE`; ``protocol``, said in words;
+    ``cohort``, the cells predicted; ``steps``, see `STEPS`; ``more``, what else should be known of the run, such as
+    ``cpu_minutes``.
     Anything else in the table, the true labels above all, is left out.
     """
     folder = Path(folder or science_folder())
@@ -72,14 +74,13 @@ def keep(name: str, predictions: pd.DataFrame, protocol, folder: str | Path | No
         raise ArchiveError(f"found predictions of the cell {stray.iloc[0]!r}, expected cells of the given cohort only")
     about = folder / f"{name}.json"
     about.unlink(missing_ok=True)
-    part = folder / f".{name}.{os.getpid()}"
-    _compact(predictions, cohort).to_parquet(part, index=False, compression="zstd")
-    part.replace(folder / f"{name}.parquet")
+    with whole(folder / f"{name}.parquet") as part:
+        _compact(predictions, cohort, steps).to_parquet(part, index=False, compression="zstd")
     content = {
         "experiment": name, "protocol": str(protocol), "cells": len(cohort), "classes": list(cohort.classes),
         "species": str(cohort.cells["species"].iloc[0]), "source": cohort.source,
         "identity": identity(cohort), "fingerprint": cohorts.fingerprint(), "files": _files(cohort),
-        "rows": len(predictions), "sha256": _sha256(folder / f"{name}.parquet"),
+        "rows": len(predictions), "steps": steps, "sha256": pooch.file_hash(str(folder / f"{name}.parquet")),
         "python": platform.python_version(), "packages": {package: version(package) for package in PACKAGES},
         "command": shlex.join(["python", "-m", "helpers", *sys.argv[1:]]), **more,
     }
@@ -99,18 +100,27 @@ def load(name: str, cohort: Cohort, folder: str | Path | None = None) -> pd.Data
     folder = Path(folder or science_folder())
     about = provenance(name, folder)
     path = folder / f"{name}.parquet"
-    if not path.is_file() or _sha256(path) != about["sha256"]:
+    if not path.is_file() or pooch.file_hash(str(path)) != about["sha256"]:
         raise ArchiveError(
             f"{path} is not the table that {name}.json describes (expected sha256 {about['sha256'][:12]}…); "
             "restore both files, or delete both and run `make science`")
     _same_data(about, cohort)
     table = pd.read_parquet(path)
     classes = about["classes"]
-    p = table[[f"p_{c}" for c in classes]].to_numpy(float) / STEPS
+    p = table[[f"p_{c}" for c in classes]].to_numpy(float) / about.get("steps", STEPS)
     out = table.drop(columns=[f"p_{c}" for c in classes]).astype({"repeat": int, "fold": int, "predicted": str})
     out.insert(out.columns.get_loc("predicted"), "true", out["cell"].map(cohort.cells["subclass"]).astype(str))
     out = out.astype({"model": str, "cell": str} | ({"size": int} if "size" in out else {}))
     return out.assign(**{f"p_{c}": p[:, i] for i, c in enumerate(classes)})
+
+
+def is_kept(name: str, cohort: Cohort, folder: str | Path | None = None) -> bool:
+    """Whether an experiment is whole and about the cells of this cohort."""
+    try:
+        load(name, cohort, folder)
+    except ArchiveError:
+        return False
+    return True
 
 
 def provenance(name: str, folder: str | Path | None = None) -> dict:
@@ -126,19 +136,19 @@ def kept(folder: str | Path | None = None) -> list[str]:
     return sorted(path.stem for path in Path(folder or science_folder()).glob("*.json"))
 
 
-def _compact(predictions: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+def _compact(predictions: pd.DataFrame, cohort: Cohort, steps: int = STEPS) -> pd.DataFrame:
     """The columns that are kept, as small as they can be without changing a score."""
-    columns = [c for c in ("model", "size", "repeat", "fold", "cell", "predicted") if c in predictions]
+    columns = [c for c in ("model", "size", "repeat", "fold", "cell", "predicted", *MORE) if c in predictions]
     table = predictions[columns].reset_index(drop=True)
     small = dict.fromkeys(("model", "cell", "predicted"), "category") | dict.fromkeys(("repeat", "fold"), "uint8")
-    table = table.astype(small)
+    table = table.astype(small | {c: kind for c, kind in MORE.items() if c in table})
     if "size" in table:
         table["size"] = table["size"].astype("uint16")
     probabilities = predictions[[f"p_{c}" for c in cohort.classes]].to_numpy(float)
     if not np.isfinite(probabilities).all():
         raise ArchiveError("found a probability that is not a number, expected finite predictions; nothing was kept")
-    thousandths = np.rint(probabilities * STEPS).astype("uint16")
-    return table.assign(**{f"p_{c}": thousandths[:, i] for i, c in enumerate(cohort.classes)})
+    whole = np.rint(probabilities * steps).astype("uint16")
+    return table.assign(**{f"p_{c}": whole[:, i] for i, c in enumerate(cohort.classes)})
 
 
 def _same_data(about: dict, cohort: Cohort) -> None:
@@ -158,7 +168,3 @@ def _files(cohort: Cohort) -> dict[str, str]:
     if cohort.source != "published":
         return {}
     return {row.name: row.sha256[:12] for row in cohorts.public_files().values()}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

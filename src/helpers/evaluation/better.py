@@ -20,10 +20,11 @@ from helpers import cohorts
 from helpers.cohorts import Cohort
 from helpers.evaluation import archive
 from helpers.evaluation.final import split
-from helpers.evaluation.predictions import as_table, evaluate
+from helpers.evaluation.predictions import as_table, as_tables, evaluate
 from helpers.evaluation.protocols import CrossValidation, Fold
+from helpers.models.average import Average
 from helpers.models.encoder import EncoderPlan, FamilyEncoder
-from helpers.models.ensemble import TABLE_MEMBERS, Average, Pool, members
+from helpers.models.ensemble import TABLE_MEMBERS, Pool, members
 from helpers.models.table import boosting
 from helpers.models.zero_shot import ZeroShot
 
@@ -80,11 +81,8 @@ def run_final(species: str, own: Cohort, partner: Cohort) -> tuple[pd.DataFrame,
     """Trained on all development donors, scored on the final ones."""
     dev, last = split(own)
     fold = Fold(0, 0, np.arange(len(dev)), np.arange(len(last)))
-    tables = []
-    for name, build in candidates(species, partner).items():
-        readings = build(SEED).fit(dev).predict_proba(last)
-        readings = readings if isinstance(readings, dict) else {"": readings}
-        tables += [as_table(name + ending, fold, last, p) for ending, p in readings.items()]
+    tables = [as_tables(name, fold, last, build(SEED).fit(dev).predict_proba(last))
+              for name, build in candidates(species, partner).items()]
     return pd.concat(tables, ignore_index=True), "trained on development donors, tested on final donors", last
 
 
@@ -137,7 +135,7 @@ def main(args: argparse.Namespace) -> int:
     for name in args.experiments:
         run, species = EXPERIMENTS[name]
         own, partner = data[species], data["mouse aligned" if species == "human" else "human"]
-        if not args.again and is_kept(name, cells_of(name, own), folder):
+        if not args.again and archive.is_kept(name, cells_of(name, own), folder):
             print(f"{name:<20} kept", flush=True)
             continue
         start = time.process_time()
@@ -156,12 +154,3 @@ def load(source: str = "published") -> dict[str, Cohort]:
         "mouse": cohorts.load("mouse", "mouse", source=source),
         "mouse aligned": cohorts.load("mouse", "aligned", source=source),
     }
-
-
-def is_kept(name: str, cells: Cohort, folder: Path) -> bool:
-    """Whether an experiment is whole and about these cells."""
-    try:
-        archive.load(name, cells, folder)
-    except archive.ArchiveError:
-        return False
-    return True

@@ -18,11 +18,15 @@ def macro_f1(confusions: np.ndarray) -> np.ndarray:
     >>> float(macro_f1(np.array([[2, 0], [0, 3]])))
     1.0
     """
+    present = confusions.sum(-1) > 0
+    return (f1(confusions) * present).sum(-1) / np.maximum(present.sum(-1), 1)
+
+
+def f1(confusions: np.ndarray) -> np.ndarray:
+    """(..., C) F1 of each class; zero for a class without cells, true or predicted."""
+    cells = confusions.sum(-1) + confusions.sum(-2)
     hits = np.diagonal(confusions, axis1=-2, axis2=-1)
-    true, said = confusions.sum(-1), confusions.sum(-2)
-    f1 = 2 * hits / np.maximum(true + said, 1)
-    present = true > 0
-    return (f1 * present).sum(-1) / np.maximum(present.sum(-1), 1)
+    return np.divide(2 * hits, cells, out=np.zeros(cells.shape), where=cells > 0)
 
 
 def donor_confusions(predictions: pd.DataFrame, donors: pd.Series) -> np.ndarray:
@@ -41,7 +45,7 @@ def interval(predictions: pd.DataFrame, donors: pd.Series, draws: int = 2000, se
     """Macro-F1 of one model's predictions with a 95 % percentile interval over draws of donors; p is NaN."""
     counts = donor_confusions(predictions, donors)
     values = _drawn(counts, draws, seed)
-    return Estimate(float(macro_f1(counts.sum(0))), *_ends(values), float("nan"))
+    return Estimate(float(macro_f1(counts.sum(0))), *ends(values), float("nan"))
 
 
 def paired(model: pd.DataFrame, reference: pd.DataFrame, donors: pd.Series, draws: int = 2000,
@@ -53,15 +57,20 @@ def paired(model: pd.DataFrame, reference: pd.DataFrame, donors: pd.Series, draw
     difference = float(macro_f1(both[0].sum(0)) - macro_f1(both[1].sum(0)))
     values = _drawn(both[0], draws, seed) - _drawn(both[1], draws, seed)
     wrong_side = min((values <= 0).mean(), (values >= 0).mean())
-    return Estimate(difference, *_ends(values), float(min(1.0, 2 * max(wrong_side, 1 / draws))))
+    return Estimate(difference, *ends(values), float(min(1.0, 2 * max(wrong_side, 1 / draws))))
+
+
+def times_drawn(donors: int, draws: int, seed: int) -> np.ndarray:
+    """(draws, donors) int: how often each donor is drawn, with replacement; the same seed draws the same donors."""
+    return np.random.default_rng(seed).multinomial(donors, np.full(donors, 1 / donors), size=draws)
 
 
 def _drawn(counts: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """(draws,) macro-F1 of donors drawn with replacement; the same seed draws the same donors."""
-    times = np.random.default_rng(seed).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=draws)
-    return macro_f1(np.tensordot(times, counts, axes=1))
+    """(draws,) macro-F1 of donors drawn with replacement."""
+    return macro_f1(np.tensordot(times_drawn(len(counts), draws, seed), counts, axes=1))
 
 
-def _ends(values: np.ndarray) -> tuple[float, float]:
+def ends(values) -> tuple[float, float]:
+    """Both ends of the 95 % percentile interval of values that might have been, one a draw."""
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)

@@ -15,6 +15,8 @@ from scipy import optimize
 from scipy.special import log_softmax, softmax
 from scipy.stats import binomtest
 
+from helpers.evaluation.bootstrap import ends
+
 #: Probabilities below this carry no more evidence: their logarithm would be without end.
 SMALLEST = 1e-12
 
@@ -29,10 +31,7 @@ def reliability(probabilities, y, n_bins: int = 10) -> pd.DataFrame:
     [[0.8, 0.8]]
     """
     p, y = _checked(probabilities, y)
-    return _bins(p.max(axis=1), p.argmax(axis=1) == y, n_bins)
-
-
-def _bins(confidence: np.ndarray, right: np.ndarray, n_bins: int) -> pd.DataFrame:
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == y
     order = np.argsort(confidence, kind="stable")
     rows = []
     for part in np.array_split(order, min(n_bins, len(order))):
@@ -49,16 +48,7 @@ def expected_calibration_error(probabilities, y, n_bins: int = 10) -> float:
     >>> expected_calibration_error([[1.0, 0.0]] * 4, [0, 0, 1, 1])
     0.5
     """
-    return _error(reliability(probabilities, y, n_bins))
-
-
-def classwise_calibration_error(probabilities, y, n_bins: int = 10) -> np.ndarray:
-    """(C,) calibration error of the probability of each class, whether or not it is the one named."""
-    p, y = _checked(probabilities, y)
-    return np.array([_error(_bins(p[:, c], y == c, n_bins)) for c in range(p.shape[1])])
-
-
-def _error(bins: pd.DataFrame) -> float:
+    bins = reliability(probabilities, y, n_bins)
     return float(np.average((bins["confidence"] - bins["accuracy"]).abs(), weights=bins["cells"]))
 
 
@@ -153,21 +143,7 @@ def donor_interval(statistic: Callable, probabilities, y, donors, n: int = 200, 
     for _ in range(n):
         rows = np.concatenate([rows_of[k] for k in rng.integers(len(rows_of), size=len(rows_of))])
         values.append(statistic(p[rows], y[rows]))
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def out_of_fold(probabilities, y, parts, shifted: bool = True) -> np.ndarray:
-    """Calibrated probabilities (N, C), each part's by a `Temperature` fitted on the other parts.
-
-    ``parts`` (N,) says which part a cell belongs to, such as its fold; a donor's cells belong to one part.
-    """
-    p, y = _checked(probabilities, y)
-    parts, out = np.asarray(parts), np.empty_like(p)
-    for part in pd.unique(parts):
-        inside = parts == part
-        out[inside] = Temperature.fit(p[~inside], y[~inside], shifted).apply(p[inside])
-    return out
+    return ends(values)
 
 
 def _checked(probabilities, y) -> tuple[np.ndarray, np.ndarray]:

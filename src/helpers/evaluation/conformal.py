@@ -100,23 +100,6 @@ class PredictionSets:
         return scores(probabilities, self.kind, rng) <= self.limits + 1e-12
 
 
-def cross_conformal(probabilities, y, parts, donors=None, rng: np.random.Generator | None = None,
-                    **options) -> np.ndarray:
-    """(N, C) sets of out-of-fold predictions: each part's limits come from the other parts.
-
-    ``parts`` (N,) is the fold of a cell; ``options`` go to `PredictionSets.fit`. The models of the other folds
-    have seen this fold's cells, so the guarantee is nearly, not exactly, that of split calibration.
-    """
-    p, y, parts = np.asarray(probabilities, float), np.asarray(y, int), np.asarray(parts)
-    out = np.zeros(p.shape, bool)
-    for part in pd.unique(parts):
-        inside = parts == part
-        kept = None if donors is None else np.asarray(donors)[~inside]
-        sets = PredictionSets.fit(p[~inside], y[~inside], donors=kept, rng=rng, **options)
-        out[inside] = sets.contain(p[inside], rng)
-    return out
-
-
 def coverage(sets, y, classes) -> pd.DataFrame:
     """Per class and in all: ``cells``, ``coverage`` (share whose set holds the truth), ``size`` (mean of the set),
     ``single`` (share of sets with one class) and ``empty``.

@@ -18,9 +18,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers.cohorts import Cohort
+from helpers.evaluation.bootstrap import ends, f1, times_drawn
 from helpers.evaluation.protocols import CrossValidation, Fold
 from helpers.evaluation.sizes import queue
-from helpers.models.average import Average
+from helpers.models.average import LearnerAverage
 from helpers.models.table import BASELINES
 
 #: Learners of this comparison: all but boosting, which takes ten times as long.
@@ -56,9 +57,9 @@ def with_covariates(cohort: Cohort, alone: bool = False) -> Cohort:
     return replace(cohort, table=pd.concat([cohort.table, values], axis=1), families={**cohort.families, **family})
 
 
-def average(seed: int) -> Average:
+def average(seed: int) -> LearnerAverage:
     """The mean of the quick learners."""
-    return Average(seed, QUICK)
+    return LearnerAverage(seed, QUICK)
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ def donor_score(predictions: pd.DataFrame, cohort: Cohort, rows=None, weights: p
     """Macro-F1 over all cells of a repeat, mean over repeats, and its 95 % interval over donors.
 
     Parameters: ``rows``, boolean by cell, scores some cells only; ``weights`` by cell. Donors are drawn with
-    replacement ``draws`` times: cells of one donor are alike, so it is donors that count.
+    replacement ``draws`` times: cells of one donor are alike, so it is donors that count. A class of the cohort
+    without cells counts as zero.
     """
     classes = list(cohort.classes)
     table = predictions if rows is None else predictions[predictions["cell"].map(rows).to_numpy(bool)]
@@ -148,14 +150,6 @@ def donor_score(predictions: pd.DataFrame, cohort: Cohort, rows=None, weights: p
     repeat = pd.factorize(table["repeat"])[0]
     counts = np.zeros((repeat.max() + 1, len(names), len(classes), len(classes)))
     np.add.at(counts, (repeat, donor, true, guess), w)
-    times = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
-    drawn = _macro_f1(np.einsum("bd,rdij->brij", times, counts)).mean(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(_macro_f1(counts.sum(axis=1)).mean()), float(low), float(high)
-
-
-def _macro_f1(confusion: np.ndarray) -> np.ndarray:
-    """Macro-F1 of confusion matrices (..., C, C), true by predicted; a class without cells counts as zero."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    cells = confusion.sum(axis=-1) + confusion.sum(axis=-2)
-    return np.divide(2 * hits, cells, out=np.zeros_like(cells), where=cells > 0).mean(axis=-1)
+    times = times_drawn(len(names), draws, seed)
+    drawn = f1(np.einsum("bd,rdij->brij", times, counts)).mean(axis=-1).mean(axis=1)
+    return float(f1(counts.sum(axis=1)).mean(axis=-1).mean()), *ends(drawn)

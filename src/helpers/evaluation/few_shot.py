@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from helpers.cohorts import Cohort
-from helpers.cohorts.external import shared
+from helpers.families import among
 
 #: Labelled cells of each class.
 SIZES = (5, 10, 20, 50)
@@ -32,8 +32,8 @@ def z_scored(cohort: Cohort, by: Cohort | None = None) -> Cohort:
 
 def matched(source: Cohort, target: Cohort) -> tuple[Cohort, Cohort]:
     """Both on the four classes and on the features that both have; source cells of the target's animals leave."""
-    features = set(source.table.columns) & set(target.table.columns)
-    source, target = (shared(c.four_classes(), features) for c in (source, target))
+    common = among(source.families, target.table)
+    source, target = (cohort.four_classes().view(common) for cohort in (source, target))
     return source.take(~np.isin(source.donors, target.donors)), target
 
 

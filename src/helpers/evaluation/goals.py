@@ -113,10 +113,8 @@ def cells_for_gain(human: Cohort, folder=None) -> int | None:
     if not _compared(folder):
         return None
     best = gains.best_gain(human, folder)
-    scores = gains.class_f1(gains.load(human, folder), human.classes).mean(axis=1)
-    values = gains.differences(scores, best["model"], best["reference"])
     gain = paper()["joint_gain_macro_f1"]["value"]
-    return int(round(len(human) * cells_needed(gain, values, science.base().test_to_train), -2))
+    return int(round(cells_needed(gain, best["smallest"], best["cells"]), -2))
 
 
 def _compared(folder) -> bool:

@@ -12,15 +12,11 @@ from dataclasses import dataclass
 
 from helpers.cohorts import Cohort
 from helpers.evaluation.regimes import pretrain, regimes
-from helpers.evaluation.sizes import SIZES
 from helpers.models.adversarial import Adversarial
 from helpers.models.alignment import ALIGNERS, Scaled
-from helpers.models.average import SEPARATOR, Average, Viewed
+from helpers.models.average import SEPARATOR, LearnerAverage, Viewed
 from helpers.models.pooling import Pooled
 from helpers.models.stacking import Adviser, Stacked
-
-#: Sizes of the slower methods, in the long run.
-FEW_SIZES = (25, 100, 0)
 
 
 @dataclass(frozen=True)
@@ -28,18 +24,16 @@ class Method:
     """One method: ``build(mouse, n_repeats)`` gives a builder for `helpers.evaluation.evaluate`.
 
     ``twin``: the method that is alike but for the mouse, or None if this one uses no mouse cell.
-    ``title``: its name in tables. ``repeats`` and ``sizes``: how much of it the long run does.
+    ``title``: its name in tables.
     """
 
     title: str
     build: Callable
     twin: str | None = None
-    repeats: int = 2
-    sizes: tuple[int, ...] = SIZES
 
 
 def _aligned(mouse: Cohort, n_repeats: int):
-    return lambda seed: Viewed(Average(seed), mouse.families)
+    return lambda seed: Viewed(LearnerAverage(seed), mouse.families)
 
 
 def _stacked(aligned: bool):
@@ -48,7 +42,7 @@ def _stacked(aligned: bool):
         families = mouse.families
         if aligned:
             return lambda seed: Stacked(adviser, _AlignedButAdvice(seed, families))
-        return lambda seed: Stacked(adviser, Average(seed))
+        return lambda seed: Stacked(adviser, LearnerAverage(seed))
     return build
 
 
@@ -56,7 +50,7 @@ class _AlignedButAdvice:
     """The average, shown the aligned families and the advice, not the features that only human cells have."""
 
     def __init__(self, seed: int, families):
-        self.model, self.families = Average(seed), families
+        self.model, self.families = LearnerAverage(seed), families
 
     def fit(self, cohort: Cohort):
         self.shown = {**self.families, "advice": cohort.families["advice"]}
@@ -93,22 +87,22 @@ def _bilstm(regime: str):
 
 #: Every method of the comparison, by the name of its experiment.
 METHODS = {
-    "full": Method("human only, all features", lambda mouse, n: Average),
+    "full": Method("human only, all features", lambda mouse, n: LearnerAverage),
     "aligned": Method("human only, common features", _aligned),
     "stacked_full": Method("mouse model's opinion, all features", _stacked(aligned=False), "full"),
     "stacked_aligned": Method("mouse model's opinion, common features", _stacked(aligned=True), "aligned"),
-    "scaled_alone": Method("human only, scaled", _pooled(Scaled, weights=(0.0,)), sizes=FEW_SIZES),
+    "scaled_alone": Method("human only, scaled", _pooled(Scaled, weights=(0.0,))),
     **{
-        f"pooled_{key}": Method(f"pooled, {title}", _pooled(ALIGNERS[title]), "scaled_alone", sizes=FEW_SIZES)
+        f"pooled_{key}": Method(f"pooled, {title}", _pooled(ALIGNERS[title]), "scaled_alone")
         for key, title in {
             "z": "species-wise z", "quantile": "species-wise quantiles", "coral": "CORAL",
             "gaussian": "Gaussian transport", "transport": "class-wise transport"}.items()
     },
-    "network_alone": Method("human only, small network", _adversarial(alone=True), sizes=FEW_SIZES),
-    "adversarial": Method("adversarial network", _adversarial(alone=False), "network_alone", sizes=FEW_SIZES),
-    "bilstm_alone": Method("human only, BiLSTM", _bilstm("human only"), sizes=FEW_SIZES),
-    "bilstm_pretrained": Method("BiLSTM, pretrained", _bilstm("pretrained"), "bilstm_alone", sizes=FEW_SIZES),
-    "bilstm_joint": Method("BiLSTM, joint", _bilstm("joint"), "bilstm_alone", sizes=(0,)),
+    "network_alone": Method("human only, small network", _adversarial(alone=True)),
+    "adversarial": Method("adversarial network", _adversarial(alone=False), "network_alone"),
+    "bilstm_alone": Method("human only, BiLSTM", _bilstm("human only")),
+    "bilstm_pretrained": Method("BiLSTM, pretrained", _bilstm("pretrained"), "bilstm_alone"),
+    "bilstm_joint": Method("BiLSTM, joint", _bilstm("joint"), "bilstm_alone"),
 }
 
 

@@ -64,8 +64,14 @@ def smallest_gain(differences, test_to_train: float, cells: float = 1.0, chance:
     return error * float(optimize.brentq(lambda size: power(size, 1.0, n, level) - chance, 0, most))
 
 
-def cells_needed(gain: float, differences, test_to_train: float, chance: float = 0.8, level: float = 0.05) -> float:
-    """How many times as many cells the test needs to find ``gain`` with a given chance; below 1 is enough already."""
+def cells_needed(gain: float, smallest: float, cells: float = 1.0) -> float:
+    """Cells with which the test finds ``gain``, if ``smallest`` is the `smallest_gain` that it finds with ``cells``.
+
+    With the default ``cells``, how many times as many; below 1 is enough already. ValueError for no positive gain.
+
+    >>> cells_needed(0.01, smallest=0.02, cells=500)
+    2000.0
+    """
     if gain <= 0:
         raise ValueError(f"found gain={gain}, expected a positive gain")
-    return (smallest_gain(differences, test_to_train, 1.0, chance, level) / gain) ** 2
+    return cells * (smallest / gain) ** 2

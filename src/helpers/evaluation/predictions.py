@@ -57,9 +57,12 @@ def one_fold(name: str, build: Callable[[int], Model], cohort: Cohort, fold: Fol
     torch.set_num_threads(1)
     model = build(fold.seed).fit(cohort.take(fold.train))
     test = cohort.take(fold.test)
-    readings = model.predict_proba(test)
-    if not isinstance(readings, Mapping):
-        readings = {"": readings}
+    return as_tables(name, fold, test, model.predict_proba(test))
+
+
+def as_tables(name: str, fold: Fold, test: Cohort, said: np.ndarray | Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Rows of the prediction table from what `Model.predict_proba` gives, one model for each reading."""
+    readings = said if isinstance(said, Mapping) else {"": said}
     return pd.concat([as_table(name + ending, fold, test, values) for ending, values in readings.items()])
 
 

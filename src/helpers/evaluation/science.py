@@ -18,18 +18,19 @@ import pandas as pd
 from tqdm import tqdm
 
 from helpers import cohorts
+from helpers.arguments import count, processes
 from helpers.cohorts import Cohort
 from helpers.evaluation import archive
 from helpers.evaluation.methods import METHODS
 from helpers.evaluation.predictions import one_fold
 from helpers.evaluation.protocols import CrossValidation
-from helpers.evaluation.sizes import Sample
+from helpers.evaluation.sizes import SIZES, Sample
 
 #: Experiments of the comparison are files with this beginning.
 PREFIX = "transfer_"
 
 
-def base(repeats: int = 2) -> CrossValidation:
+def base(repeats: int = 3) -> CrossValidation:
     """The folds of the comparison: five, donors apart."""
     return CrossValidation(5, repeats, grouped=True)
 
@@ -38,9 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD",
                         help=f"which ones (default all): {', '.join(METHODS)}")
     parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
-    parser.add_argument("--repeats", type=int, help="times that the cells are cut (default: the method's own)")
-    parser.add_argument("--sizes", type=int, nargs="+", help="training cells, 0 for all (default: the method's own)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: one per core)")
+    parser.add_argument("--repeats", type=count, default=3, help="times that the cells are cut (default 3)")
+    parser.add_argument("--sizes", type=processes, nargs="+", default=SIZES,
+                        help="training cells, 0 for all (default: %(default)s)")
+    parser.add_argument("--jobs", type=count, default=os.cpu_count(), help="processes (default: one per core)")
     parser.add_argument("--again", action="store_true", help="run methods that are there already")
     parser.add_argument("--folder", type=Path, help="where to keep predictions (default science)")
 
@@ -55,26 +57,16 @@ def main(args: argparse.Namespace) -> int:
         print(f"No data: {error}")
         return 3
     for name in args.methods:
-        if not args.again and is_kept(PREFIX + name, human, folder):
+        if not args.again and archive.is_kept(PREFIX + name, human, folder):
             print(f"{name:<20} kept", flush=True)
             continue
-        method = METHODS[name]
-        protocol = base(args.repeats or method.repeats)
+        method, protocol = METHODS[name], base(args.repeats)
         start = time.perf_counter()
-        predictions, seconds = run(name, mouse, human, protocol, args.sizes or method.sizes, args.jobs)
+        predictions, seconds = run(name, mouse, human, protocol, args.sizes, args.jobs)
         archive.keep(PREFIX + name, predictions, protocol, folder, cohort=human, title=method.title, twin=method.twin,
-                     sizes=list(args.sizes or method.sizes), seed=protocol.seed, cpu_minutes=round(seconds / 60, 2))
+                     sizes=list(args.sizes), seed=protocol.seed, cpu_minutes=round(seconds / 60, 2))
         print(f"{name:<20} {seconds / 60:.1f} CPU minutes, {(time.perf_counter() - start) / 60:.1f} in all", flush=True)
     return 0
-
-
-def is_kept(name: str, cohort: Cohort, folder: Path) -> bool:
-    """Whether an experiment is whole and about these cells."""
-    try:
-        archive.load(name, cohort, folder)
-    except archive.ArchiveError:
-        return False
-    return True
 
 
 def run(name: str, mouse: Cohort, human: Cohort, protocol: CrossValidation, sizes, n_jobs: int = 1,

@@ -17,15 +17,17 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import cohorts
+from helpers.arguments import count
 from helpers.evaluation import archive
 from helpers.evaluation.metrics import SCORES, fold_differences, fold_scores, paired_difference, summary
 from helpers.evaluation.power import smallest_gain
 from helpers.evaluation.predictions import evaluate
 from helpers.evaluation.protocols import CrossValidation
 from helpers.evaluation.regimes import REGIMES, STOP_ON, pretrain, regimes
+from helpers.files import whole, write_text
 from helpers.models.network import INPUTS
 from helpers.models.training import Plan
-from helpers.report import build_folder, write_text
+from helpers.report import build_folder
 
 #: Name of the experiment in the folder ``science``; see `helpers.evaluation.archive`.
 KEPT = "suite"
@@ -33,14 +35,14 @@ KEPT = "suite"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
-    parser.add_argument("--repeats", type=_count, default=10, help="times that the human cells are cut (default 10)")
-    parser.add_argument("--folds", type=_count, default=5, help="parts they are cut into (default 5)")
+    parser.add_argument("--repeats", type=count, default=10, help="times that the human cells are cut (default 10)")
+    parser.add_argument("--folds", type=count, default=5, help="parts they are cut into (default 5)")
     parser.add_argument("--grouped", action="store_true", help="keep donors apart, in folds and in validation")
     parser.add_argument("--stopping", default="matched", choices=STOP_ON, help="scores that stop the training")
     parser.add_argument("--inputs", default=INPUTS[0], choices=INPUTS, help="how a token enters the network")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of matrix products")
-    parser.add_argument("--epochs", type=_count, help="at most so many in each stage, for a quick look")
-    parser.add_argument("--jobs", type=_count, default=os.cpu_count(), help="processes (default: one per core)")
+    parser.add_argument("--epochs", type=count, help="at most so many in each stage, for a quick look")
+    parser.add_argument("--jobs", type=count, default=os.cpu_count(), help="processes (default: one per core)")
     parser.add_argument("--folder", type=Path, help="where to write (default _build/suite)")
     parser.add_argument("--keep", action="store_true", help="keep the predictions in the folder science, too")
 
@@ -101,9 +103,8 @@ def write(folder: Path, predictions: pd.DataFrame, protocol, seconds: float, set
     """Each of the three files whole or not at all; `suite.json` last, so that its presence says all are there."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "suite.json").unlink(missing_ok=True)
-    part = folder / f".predictions.{os.getpid()}"
-    predictions.to_parquet(part, index=False)
-    part.replace(folder / "predictions.parquet")
+    with whole(folder / "predictions.parquet") as part:
+        predictions.to_parquet(part, index=False)
     write_text(folder / "scores.csv", fold_scores(predictions)[list(SCORES)].to_csv())
     # Too few folds give no interval; JSON says so with null, it has no NaN.
     found = gains(predictions, protocol).astype(object)
@@ -111,9 +112,3 @@ def write(folder: Path, predictions: pd.DataFrame, protocol, seconds: float, set
                "gains": found.where(found.notna(), None).to_dict(orient="index")}
     text = json.dumps(content, indent=1, sort_keys=True, default=str, allow_nan=False)
     write_text(folder / "suite.json", text + "\n")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
-    return int(text)

@@ -9,7 +9,6 @@ from torch.nn.functional import cross_entropy
 
 from helpers.cohorts import Cohort
 from helpers.models.alignment import Scaled
-from helpers.models.average import view
 from helpers.models.objectives import inverse_frequency
 
 
@@ -58,7 +57,7 @@ class Adversarial:
         self.steps, self.batch, self.rate, self.weight_decay = steps, batch, rate, weight_decay
 
     def fit(self, cohort: Cohort) -> Adversarial:
-        own = view(cohort, self.families)
+        own = cohort.view(self.families)
         other = own if self.partner is None else self.partner
         self.alignment = Scaled().fit(other.x, other.y, own.x, own.y, len(own.classes))
         with torch.random.fork_rng(devices=[]):
@@ -71,7 +70,7 @@ class Adversarial:
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
         """(N, C) class probabilities."""
         self.network.eval()
-        x = _tensor(self.alignment.own(view(cohort, self.families).x))
+        x = _tensor(self.alignment.own(cohort.view(self.families).x))
         return torch.softmax(self.network(x), dim=1).numpy().astype(float)
 
     def _train(self, x: torch.Tensor, y: torch.Tensor) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -14,15 +13,6 @@ from helpers.models.table import BASELINES
 SEPARATOR = " | "
 
 
-def view(cohort: Cohort, families: Mapping[str, list[str]]) -> Cohort:
-    """The cohort with the features of ``families`` alone; ValueError names a feature that it lacks."""
-    columns = [feature for members in families.values() for feature in members]
-    lost = [feature for feature in columns if feature not in cohort.table]
-    if lost:
-        raise ValueError(f"found no feature {lost[0]!r} in the cohort, expected all that the other species has")
-    return replace(cohort, table=cohort.table[columns], families=dict(families))
-
-
 class Viewed:
     """A model that is shown some families of a cohort only; see `helpers.evaluation.Model`."""
 
@@ -31,32 +21,62 @@ class Viewed:
         self.families = families
 
     def fit(self, cohort: Cohort) -> Viewed:
-        self.model.fit(view(cohort, self.families))
+        self.model.fit(cohort.view(self.families))
         return self
 
     def predict_proba(self, cohort: Cohort):
-        return self.model.predict_proba(view(cohort, self.families))
+        return self.model.predict_proba(cohort.view(self.families))
 
 
 class Average:
-    """Mean probability of the table models of the book; see `helpers.evaluation.Model`.
+    """Mean of the probabilities of its members; see `helpers.evaluation.Model`.
 
-    ``predict_proba`` gives a reading for the mean, ending " | average", and one for each member.
+    ``members``: name → function that builds an unfitted model from a seed. `predict_proba` gives the mean under
+    the ending "", and with ``each=True`` every member's own reading under ``" / name"``, from the same fit.
+    ValueError for an average of nothing.
 
-    >>> sorted(Average(0).members)
+    >>> sorted(Average(BASELINES).members)
     ['gradient boosting', 'logistic regression', 'random forest', 'support vectors']
     """
 
-    def __init__(self, seed: int = 0, learners: Mapping = BASELINES):
-        self.members = {name: build(seed) for name, build in learners.items()}
+    def __init__(self, members: Mapping[str, Callable[[int], object]], seed: int = 0, each: bool = False):
+        if not members:
+            raise ValueError("found an ensemble without members, expected at least one")
+        self.members = dict(members)
+        self.seed = seed
+        self.each = each
 
     def fit(self, cohort: Cohort) -> Average:
-        for member in self.members.values():
-            member.fit(cohort)
+        self.fitted = {name: build(self.seed).fit(cohort) for name, build in self.members.items()}
         return self
 
-    def predict_proba(self, cohort: Cohort) -> dict[str, np.ndarray]:
-        return readings({name: member.predict_proba(cohort) for name, member in self.members.items()})
+    def predict_proba(self, cohort: Cohort) -> np.ndarray | dict[str, np.ndarray]:
+        return self._read({name: model.predict_proba(cohort) for name, model in self.fitted.items()})
+
+    def _read(self, parts: dict[str, np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
+        """The readings, from the probabilities (N, C) of each member."""
+        together = self._combine(np.stack(list(parts.values())))
+        if not self.each:
+            return together
+        return {"": together} | {f" / {name}": part for name, part in parts.items()}
+
+    def _combine(self, parts: np.ndarray) -> np.ndarray:
+        """(M, N, C) probabilities of the members to (N, C)."""
+        return parts.mean(axis=0)
+
+
+class LearnerAverage(Average):
+    """The average of table models whose readings are named as those of the methods of transfer are.
+
+    ``predict_proba`` gives a reading for the mean, ending " | average", and one for each learner; kept predictions
+    bear these names.
+    """
+
+    def __init__(self, seed: int = 0, learners: Mapping[str, Callable[[int], object]] = BASELINES):
+        super().__init__(learners, seed)
+
+    def _read(self, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return readings(parts)
 
 
 def readings(probabilities: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

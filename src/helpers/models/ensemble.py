@@ -1,13 +1,13 @@
 """Several models as one: their probabilities averaged, or pooled with weights learnt on inner folds.
 
-Models that err on different cells correct each other. The plain average has nothing to learn and so cannot
-overfit. The pool gives each member a weight and each class an offset; both are learnt from predictions
-that the members make, inside the training cells, for donors they have not seen.
+Models that err on different cells correct each other. The plain average (`helpers.models.average`) has nothing
+to learn and so cannot overfit. The pool gives each member a weight and each class an offset; both are learnt from
+predictions that the members make, inside the training cells, for donors they have not seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import minimize
@@ -16,48 +16,16 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PowerTransformer, StandardScaler
+from sklearn.preprocessing import PowerTransformer
 
 from helpers.cohorts import Cohort
+from helpers.models.average import Average
 from helpers.models.encoder import FamilyEncoder
 from helpers.models.ratios import RatioModel
-from helpers.models.table import MarginSVC, Measured, TableModel, Winsoriser, support_vectors
+from helpers.models.table import MarginSVC, Measured, TableModel, scaled, support_vectors
 
 #: The smallest probability that enters a logarithm.
 FLOOR = 1e-4
-
-
-class Average:
-    """Mean of the probabilities of its members; see `helpers.evaluation.Model`.
-
-    ``members``: name → function that builds an unfitted model from a seed. `predict_proba` gives the mean under
-    the ending "", and with ``each=True`` every member's own reading under ``" / name"``, from the same fit.
-
-    >>> Average({"one": support_vectors}).members.keys()
-    dict_keys(['one'])
-    """
-
-    def __init__(self, members: Mapping[str, Callable[[int], object]], seed: int = 0, each: bool = False):
-        if not members:
-            raise ValueError("found an ensemble without members, expected at least one")
-        self.members = dict(members)
-        self.seed = seed
-        self.each = each
-
-    def fit(self, cohort: Cohort) -> Average:
-        self.fitted = {name: build(self.seed).fit(cohort) for name, build in self.members.items()}
-        return self
-
-    def predict_proba(self, cohort: Cohort) -> np.ndarray | dict[str, np.ndarray]:
-        parts = {name: model.predict_proba(cohort) for name, model in self.fitted.items()}
-        together = self._combine(np.stack(list(parts.values())))
-        if not self.each:
-            return together
-        return {"": together} | {f" / {name}": part for name, part in parts.items()}
-
-    def _combine(self, parts: np.ndarray) -> np.ndarray:
-        """(M, N, C) probabilities of the members to (N, C)."""
-        return parts.mean(axis=0)
 
 
 class Pool(Average):
@@ -134,8 +102,7 @@ class PriorAdjusted:
 def discriminant(seed: int) -> TableModel:
     """Linear discriminant with Ledoit-Wolf shrinkage, on features made near normal (Yeo-Johnson)."""
     return TableModel(make_pipeline(
-        Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), PowerTransformer(),
-        LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")))
+        *scaled(PowerTransformer), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")))
 
 
 def slow_boosting(seed: int) -> TableModel:
@@ -157,8 +124,7 @@ def boosting_on_ratios(seed: int) -> RatioModel:
 def support_vectors_on_ratios(seed: int) -> RatioModel:
     """Support vectors with a wider kernel than `table.support_vectors`, on features and `ratios`."""
     return RatioModel(make_pipeline(
-        Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(),
-        MarginSVC(C=10.0, gamma=0.005, class_weight="balanced", random_state=seed)))
+        *scaled(), MarginSVC(C=10.0, gamma=0.005, class_weight="balanced", random_state=seed)))
 
 
 def random_trees(seed: int) -> PriorAdjusted:

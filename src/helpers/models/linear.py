@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
 
+from helpers.models.arrays import Arrays
+
 
 @dataclass(frozen=True)
-class LinearModel:
+class LinearModel(Arrays):
     """``low``, ``high`` (P,) limits; ``fill``, ``mean``, ``scale`` (P,); ``weights`` (C, P), ``intercept`` (C,)."""
 
     low: np.ndarray
@@ -32,12 +34,3 @@ class LinearModel:
         x = np.clip(np.asarray(x, float), self.low, self.high)
         x = (np.where(np.isnan(x), self.fill, x) - self.mean) / self.scale
         return softmax(x @ self.weights.T + self.intercept, axis=1)
-
-    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
-        """Every array under ``prefix`` + its name, for safetensors."""
-        return {f"{prefix}{f.name}": getattr(self, f.name) for f in fields(self)}
-
-    @classmethod
-    def from_arrays(cls, arrays, prefix: str) -> LinearModel:
-        """What `arrays` gave."""
-        return cls(**{f.name: arrays[f"{prefix}{f.name}"] for f in fields(cls)})

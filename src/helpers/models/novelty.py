@@ -1,24 +1,31 @@
 """Is this cell like any that the model has learnt from? A distance to the nearest class, from training cells only.
 
 Features are centred and scaled by median and quartiles, and their tails drawn in by an inverse hyperbolic sine, so that
-one bad value counts, but not without limit. The distance is Mahalanobis' to the nearest class mean, with one
-covariance for all classes (Lee et al. 2018), over the features that the cell has.
+one bad value counts, but not without limit. The distance is Mahalanobis' to the nearest class, each with a covariance
+of its own, over the features that the cell has. One covariance for all classes (Lee et al. 2018) sees fewer strangers:
+a tight class then has the width of a loose one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.covariance import LedoitWolf
 
+from helpers.models.arrays import Arrays
+
 #: Scaled values beyond this take no part in means and covariance.
 EDGE = 6.0
+#: Correlations are drawn towards nought by this share: what a class's cells seem to share by chance is no rule.
+LOOSENED = 0.1
+#: The covariance of all classes counts in that of each as so many cells, so that a class of one cell has one too.
+LENT = 10
 
 
 @dataclass(frozen=True)
-class Novelty:
-    """``median``, ``scale`` (P,) of the features; ``means`` (C, P) and ``covariance`` (P, P) of scaled values.
+class Novelty(Arrays):
+    """``median``, ``scale`` (P,) of the features; ``means`` (C, P) and ``covariances`` (C, P, P) of scaled values.
 
     >>> rng = np.random.default_rng(0)
     >>> x, y = rng.normal(size=(300, 2)), rng.integers(2, size=300)
@@ -30,7 +37,7 @@ class Novelty:
     median: np.ndarray
     scale: np.ndarray
     means: np.ndarray
-    covariance: np.ndarray
+    covariances: np.ndarray
 
     @classmethod
     def fit(cls, x, y) -> Novelty:
@@ -44,14 +51,17 @@ class Novelty:
         low, median, high = np.nanpercentile(filled, [25, 50, 75], axis=0)
         scale = np.where(high > low, (high - low) / 1.349, 1.0)
         z = np.clip(np.arcsinh((filled - median) / scale), -EDGE, EDGE)
-        means, rest = np.zeros((y.max() + 1, x.shape[1])), []
-        for c in np.unique(y):
+        present = np.unique(y)
+        means, rest = [], []
+        for c in present:
             inside = z[y == c]
-            counts = np.isfinite(inside).sum(axis=0)
-            means[c] = np.nansum(inside, axis=0) / np.maximum(counts, 1)
-            rest.append(np.nan_to_num(inside - means[c]))
-        covariance = LedoitWolf(assume_centered=True).fit(np.concatenate(rest)).covariance_
-        return cls(np.where(measured, median, np.nan), scale, means[np.unique(y)], covariance)
+            means.append(np.nansum(inside, axis=0) / np.maximum(np.isfinite(inside).sum(axis=0), 1))
+            rest.append(np.nan_to_num(inside - means[-1]))
+        common = _covariance(np.concatenate(rest))
+        covariances = [(len(r) * _covariance(r) + LENT * common) / (len(r) + LENT) for r in rest]
+        for covariance in covariances:
+            covariance[~np.eye(len(covariance), dtype=bool)] *= 1 - LOOSENED
+        return cls(np.where(measured, median, np.nan), scale, np.array(means), np.array(covariances))
 
     def scaled(self, x) -> np.ndarray:
         """(N, P) scaled values; NaN where not measured, here or in training."""
@@ -71,9 +81,9 @@ class Novelty:
             if not has.any():
                 continue
             rows, n = np.flatnonzero(which.ravel() == k), int(has.sum())
-            inverse = np.linalg.inv(self.covariance[np.ix_(has, has)])
+            inverse = np.linalg.inv(self.covariances[:, has][:, :, has])
             away = z[rows][:, None, has] - self.means[None][:, :, has]
-            nearest = np.einsum("ncp,pq,ncq->nc", away, inverse, away).min(axis=1)
+            nearest = np.einsum("ncp,cpq,ncq->nc", away, inverse, away).min(axis=1)
             out[rows] = ((nearest / n) ** (1 / 3) - (1 - 2 / (9 * n))) / np.sqrt(2 / (9 * n))
         return out
 
@@ -89,11 +99,7 @@ class Novelty:
         count = shared.sum(axis=2)
         return np.where(count > 0, np.sqrt(square.sum(axis=2) / np.maximum(count, 1)), np.inf)
 
-    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
-        """Every array under ``prefix`` + its name, for safetensors."""
-        return {f"{prefix}{f.name}": getattr(self, f.name) for f in fields(self)}
 
-    @classmethod
-    def from_arrays(cls, arrays, prefix: str) -> Novelty:
-        """What `arrays` gave."""
-        return cls(**{f.name: arrays[f"{prefix}{f.name}"] for f in fields(cls)})
+def _covariance(centred: np.ndarray) -> np.ndarray:
+    """(P, P) covariance of centred values (N, P), shrunk as far as their number asks for."""
+    return LedoitWolf(assume_centered=True).fit(centred).covariance_

@@ -12,8 +12,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from helpers.cohorts import Cohort
 from helpers.models.alignment import Scaled
-from helpers.models.average import readings, view
-from helpers.models.table import MarginSVC
+from helpers.models.average import readings
+from helpers.models.table import MarginSVC, over_classes
 
 
 def _logistic_regression(seed: int):
@@ -72,7 +72,7 @@ class Pooled:
         if cohort.classes != self.partner.classes:
             raise ValueError(f"found the classes {cohort.classes}, expected those of the partner, "
                              f"{self.partner.classes}; bring both to the same classes")
-        own = view(cohort, self.partner.families)
+        own = cohort.view(self.partner.families)
         self.weight = self.weights[0] if len(self.weights) == 1 else self._choose(own)
         self.alignment = self._align(own)
         self.fitted = {
@@ -81,8 +81,8 @@ class Pooled:
 
     def predict_proba(self, cohort: Cohort) -> dict[str, np.ndarray]:
         """A reading for the mean of the learners and one for each."""
-        x = self.alignment.own(view(cohort, self.partner.families).x)
-        return readings({name: _probabilities(m, x, len(cohort.classes)) for name, m in self.fitted.items()})
+        x = self.alignment.own(cohort.view(self.partner.families).x)
+        return readings({name: over_classes(m, x, len(cohort.classes)) for name, m in self.fitted.items()})
 
     def _align(self, own: Cohort):
         return self.aligner().fit(self.partner.x, self.partner.y, own.x, own.y, len(own.classes))
@@ -110,9 +110,3 @@ class Pooled:
         score = {weight: f1_score(own.y, guess, labels=np.unique(own.y), average="macro", zero_division=0)
                  for weight, guess in named.items()}
         return max(self.weights, key=lambda weight: (score[weight], -weight))
-
-
-def _probabilities(model, x: np.ndarray, n_classes: int) -> np.ndarray:
-    probabilities = np.zeros((len(x), n_classes))
-    probabilities[:, model.classes_] = model.predict_proba(x)
-    return probabilities

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from helpers.cohorts import Cohort
-from helpers.models.average import Average, view
+from helpers.models.average import LearnerAverage
 from helpers.models.table import BASELINES, scaled
 
 #: Probabilities are held above this before their logarithm is taken.
@@ -27,7 +27,7 @@ class Adviser:
         self.families = partner.families
         self.classes = partner.classes
         self.scaler = make_pipeline(*scaled()).fit(partner.x)
-        self.model = Average(seed, learners).fit(self._scaled(partner, self.scaler))
+        self.model = LearnerAverage(seed, learners).fit(self._scaled(partner, self.scaler))
 
     def advice(self, cohort: Cohort, own: Pipeline) -> pd.DataFrame:
         """Centred log-probabilities of each class, (N, 2 C), read in two ways.
@@ -35,7 +35,7 @@ class Adviser:
         ``as measured`` scales the cells as if they were of the adviser's species; ``relative`` scales them by
         ``own``, a scaler of their own species.
         """
-        cells = replace(view(cohort, self.families), classes=self.classes)
+        cells = replace(cohort.view(self.families), classes=self.classes)
         columns = {}
         for reading, scaler in (("as measured", self.scaler), ("relative", own)):
             probabilities = self.model.predict_proba(self._scaled(cells, scaler))[" | average"]
@@ -62,7 +62,7 @@ class Stacked:
         self.model = model
 
     def fit(self, cohort: Cohort) -> Stacked:
-        self.own = make_pipeline(*scaled()).fit(view(cohort, self.adviser.families).x)
+        self.own = make_pipeline(*scaled()).fit(cohort.view(self.adviser.families).x)
         self.model.fit(self._advised(cohort))
         return self
 

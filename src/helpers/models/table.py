@@ -66,13 +66,24 @@ class TableModel:
 
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
         """(N, C) probabilities; a class absent from training gets zero."""
-        probabilities = np.zeros((len(cohort), len(cohort.classes)))
-        probabilities[:, self.estimator.classes_] = self.estimator.predict_proba(self._inputs(cohort))
-        return probabilities
+        return over_classes(self.estimator, self._inputs(cohort), len(cohort.classes))
 
     def _inputs(self, cohort: Cohort) -> np.ndarray:
         """What the classifier reads of a cohort, (N, K)."""
         return cohort.x
+
+
+def over_classes(classifier, x, n_classes: int) -> np.ndarray:
+    """(N, n_classes) probabilities of a fitted classifier whose labels are positions of classes.
+
+    A class absent from training gets zero.
+
+    >>> over_classes(LogisticRegression().fit([[0.0], [1.0]], [0, 2]), [[0.5]], 3).round(2).tolist()
+    [[0.5, 0.0, 0.5]]
+    """
+    probabilities = np.zeros((len(x), n_classes))
+    probabilities[:, classifier.classes_] = classifier.predict_proba(x)
+    return probabilities
 
 
 def random_forest(seed: int, n_trees: int = 200) -> TableModel:
@@ -100,9 +111,12 @@ def support_vectors(seed: int) -> TableModel:
     return TableModel(make_pipeline(*scaled(), MarginSVC(C=3.0, class_weight="balanced", random_state=seed)))
 
 
-def scaled():
-    """Steps that winsorise, fill gaps with medians and z-score, all learnt from training cells."""
-    return (Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+def scaled(scaler: type = StandardScaler):
+    """Steps that winsorise, fill gaps with medians and z-score, all learnt from training cells.
+
+    ``scaler``: what takes the place of the last, such as `PowerTransformer`, which makes features near normal, too.
+    """
+    return (Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), scaler())
 
 
 class MarginSVC(SVC):

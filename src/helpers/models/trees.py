@@ -6,17 +6,19 @@ lie end to end in flat arrays, and a cell walks down all of them at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
+
+from helpers.models.arrays import Arrays
 
 #: Cells that walk together; more would only take memory.
 ROWS = 512
 
 
 @dataclass(frozen=True)
-class BoostedTrees:
+class BoostedTrees(Arrays):
     """Trees of a classifier with C > 2 classes, I iterations, M nodes in all.
 
     ``feature`` (M,) int16, −1 in a leaf; ``threshold`` (M,) float64: a cell goes left where its value is not
@@ -89,12 +91,3 @@ class BoostedTrees:
     def predict_proba(self, x) -> np.ndarray:
         """(N, C) probabilities."""
         return softmax(self.raw(x), axis=1)
-
-    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
-        """Every array under ``prefix`` + its name, for safetensors."""
-        return {f"{prefix}{f.name}": getattr(self, f.name) for f in fields(self)}
-
-    @classmethod
-    def from_arrays(cls, arrays, prefix: str) -> BoostedTrees:
-        """What `arrays` gave. KeyError for an array that is not there."""
-        return cls(**{f.name: arrays[f"{prefix}{f.name}"] for f in fields(cls)})

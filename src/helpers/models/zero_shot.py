@@ -23,14 +23,13 @@ from scipy.stats import norm
 from sklearn.base import ClassifierMixin, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PowerTransformer
 from sklearn.svm import SVC
 
 from helpers.cohorts import Cohort
-from helpers.models.table import Winsoriser
+from helpers.models.table import over_classes, scaled
 
 #: Normal scores are cut off here, so that the outermost cell of a species weighs like its neighbours.
 LIMIT = 3.0
@@ -132,8 +131,7 @@ class ZeroShot:
         return found
 
     def _self_trained(self, aligned: np.ndarray, table: pd.DataFrame) -> np.ndarray:
-        x = make_pipeline(Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), PowerTransformer()
-                          ).fit_transform(table.to_numpy())
+        x = make_pipeline(*scaled(PowerTransformer)).fit_transform(table.to_numpy())
         p = aligned
         for _ in range(self.turns):
             said, sure = p.argmax(axis=1), np.zeros(len(p), bool)
@@ -141,7 +139,5 @@ class ZeroShot:
                 rows = np.flatnonzero(said == c)
                 sure[rows[np.argsort(-p[rows, c])[: max(8, int(self.share * len(rows)))]]] = True
             reader = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=self.shrinkage).fit(x[sure], said[sure])
-            new = np.zeros_like(p)
-            new[:, reader.classes_] = reader.predict_proba(x)
-            p = (1 - self.anchor) * new + self.anchor * aligned
+            p = (1 - self.anchor) * over_classes(reader, x, p.shape[1]) + self.anchor * aligned
         return p

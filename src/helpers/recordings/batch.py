@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+from helpers.files import write_bytes
 from helpers.recordings import quality, results, sources
 from helpers.recordings.cell import Cell, extract
 from helpers.recordings.nwb import RecordingError
@@ -99,14 +100,14 @@ def run(assets: list[sources.Asset], out: str | Path, options: Options = Options
     bar = tqdm(total=len(assets), initial=len(assets) - len(todo), unit="cell", disable=not progress)
     with bar:
         for asset, data in _results(todo, options, workers, scheduler):
-            results.write_atomically(places[asset.cell_id], data)
+            write_bytes(places[asset.cell_id], data)
             bar.update()
     return results.merge(places.values(), out)
 
 
 def _same_options(path: Path, options: Options) -> None:
     if not path.exists():
-        results.write_atomically(path, json.dumps(options.identity()).encode())
+        write_bytes(path, json.dumps(options.identity()).encode())
     elif (found := json.loads(path.read_text())) != options.identity():
         raise ValueError(
             f"found results made with {found} in {path.parent}, expected {options.identity()}; use another folder"

@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from helpers.arguments import processes
+from helpers.files import write_bytes
 from helpers.recordings import results, simulation
 from helpers.recordings.cell import extract
 
@@ -81,14 +83,14 @@ def embed(out: Path = FOLDER, work: Path = Path("_build/embedded"), cells: dict[
     known = work / "origin.json"
     if known.exists() and json.loads(known.read_text()) != origin:
         raise ValueError(f"found cells of another seed or simulator in {work}, expected {origin}; use another folder")
-    results.write_atomically(known, _json(origin))
+    write_bytes(known, _json(origin))
     places = {row["cell_id"]: work / "cells" / f"{row['cell_id']}.npz" for row in planned}
     # Species take turns, so that a run that is stopped early can be cut to a smaller cohort of both.
     todo = sorted((row for row in planned if not _is_whole(places[row["cell_id"]])),
                   key=lambda row: row["number"] / PLANNED[row["species"]])
     with tqdm(total=len(planned), initial=len(planned) - len(todo), unit="cell") as bar:
         for row, data in zip(todo, _all_made(todo, workers), strict=True):
-            results.write_atomically(places[row["cell_id"]], data)
+            write_bytes(places[row["cell_id"]], data)
             bar.update()
     table = results.merge(places.values(), work)
     command = " ".join(["python -m helpers embed", *(f"--{k} {n}" for k, n in cells.items()), f"--seed {seed}"])
@@ -123,14 +125,14 @@ def _publish(work: Path, out: Path, planned: pd.DataFrame, origin: dict) -> None
     """The merged tables of ``work`` in their compact form; what says how they were made is written last."""
     out.mkdir(parents=True, exist_ok=True)
     for name in ("cells.parquet", "funnel.csv"):
-        results.write_atomically(out / name, (work / name).read_bytes())
-    results.write_atomically(out / "labels.csv", planned.to_csv(index=False, lineterminator="\n").encode())
+        write_bytes(out / name, (work / name).read_bytes())
+    write_bytes(out / "labels.csv", planned.to_csv(index=False, lineterminator="\n").encode())
     with np.load(work / "families_paper.npz", allow_pickle=False) as arrays:
         compact = {name: a if name == "cell_id" else rounded(a) for name, a in arrays.items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **compact)
-    results.write_atomically(out / "families_paper.npz", buffer.getvalue())
-    results.write_atomically(out / "made.json", _json(origin))
+    write_bytes(out / "families_paper.npz", buffer.getvalue())
+    write_bytes(out / "made.json", _json(origin))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +141,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mouse", type=int, default=CELLS["mouse"], metavar="N", help="mouse cells")
     parser.add_argument("--human", type=int, default=CELLS["human"], metavar="N", help="human cells")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--workers", type=int, default=0, help="processes (default 0: this one)")
+    parser.add_argument("--workers", type=processes, default=0, help="processes (default 0: this one)")
 
 
 def main(args: argparse.Namespace) -> int:

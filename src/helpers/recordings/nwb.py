@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +20,8 @@ from dateutil import parser as dateparser
 from ipfx.dataset.ephys_data_interface import EphysDataInterface
 from ipfx.dataset.ephys_nwb_data import EphysNWBData
 from ipfx.stimulus import StimulusOntology
+
+from helpers.files import whole
 
 CURRENT_CLAMP, VOLTAGE_CLAMP = "CurrentClamp", "VoltageClamp"
 CHUNK = 32_768  # samples; 128 kB before compression, about one request when streamed
@@ -365,22 +366,15 @@ def write(path: str | os.PathLike, sweeps: Sequence[RawSweep], *, rate: float = 
         nwb.add_stimulus(stimulus, use_sweep_table=True)
         nwb.add_acquisition(response, use_sweep_table=True)
 
-    handle, temporary = tempfile.mkstemp(suffix=".nwb", prefix=f".{path.stem}-", dir=path.parent)
-    os.close(handle)
-    try:
-        with pynwb.NWBHDF5IO(temporary, "w") as io:
+    with whole(path, ending=".nwb") as part:  # pynwb warns of files that end otherwise
+        with pynwb.NWBHDF5IO(str(part), "w") as io:
             io.write(nwb)
         if mies:
-            _add_mies(temporary, range(len(sweeps)))
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+            _add_mies(part, range(len(sweeps)))
     return path
 
 
-def _add_mies(path: str, sweep_numbers: Iterable[int]) -> None:
+def _add_mies(path: Path, sweep_numbers: Iterable[int]) -> None:
     """Mark the file as made by MIES and give it a lab notebook of real size."""
     strings = h5py.string_dtype()
     numbers = list(sweep_numbers)

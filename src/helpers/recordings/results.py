@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from helpers.files import write_bytes
 from helpers.recordings import quality
 from helpers.recordings.cell import Cell
 from helpers.recordings.extraction import WIDTHS
 from helpers.recordings.scalars import SCALARS
 
 COUNTS = ("n_sweeps", "n_long_squares", "n_long_squares_used")
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that, whatever happens, it is there whole or not at all."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def packed(cell: Cell, size: int | None = None) -> bytes:
@@ -117,7 +103,7 @@ def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
     table = cell_table(cells)
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
-    write_atomically(out / "cells.parquet", buffer.getvalue())
+    write_bytes(out / "cells.parquet", buffer.getvalue())
     for mode, widths in WIDTHS.items():
         arrays = {"cell_id": np.array([c.cell_id for c in cells], dtype=str)}
         for family, width in widths.items():
@@ -127,8 +113,8 @@ def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
                     arrays[family][k] = getattr(c, mode)[family]
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
-        write_atomically(out / f"families_{mode}.npz", buffer.getvalue())
-    write_atomically(out / "funnel.csv", funnel(table).to_csv(index=False).encode())
+        write_bytes(out / f"families_{mode}.npz", buffer.getvalue())
+    write_bytes(out / "funnel.csv", funnel(table).to_csv(index=False).encode())
     return table
 
 
@@ -140,5 +126,5 @@ def carry_labels(folders: Iterable[Path], out: Path) -> bool:
     found = [path for folder in folders if (path := folder / "cells.csv").is_file()]
     if found:
         labels = pd.concat([pd.read_csv(path) for path in found], ignore_index=True)
-        write_atomically(out / "labels.csv", labels.to_csv(index=False, lineterminator="\n").encode())
+        write_bytes(out / "labels.csv", labels.to_csv(index=False, lineterminator="\n").encode())
     return bool(found)

@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
 
+from helpers.files import write_bytes
 from helpers.recordings import defects
 from helpers.recordings.membrane import SPIKE_MV, Membrane, respond, settled, step
 from helpers.recordings.nwb import RawSweep, write
-from helpers.recordings.results import write_atomically
 
 #: Raised by one with every change that gives other recordings for the same seed; see `helpers.recordings.embedded`.
 VERSION = 4
@@ -270,7 +270,7 @@ def simulate(n: int, out: str | Path, seed: int = 0, species: str = "mouse", bad
     known = out / "cells.csv"
     if known.exists() and known.read_text() != table:
         raise ValueError(f"found another cohort in {out}, expected the same call as before; use another folder")
-    write_atomically(known, table.encode())
+    write_bytes(known, table.encode())
     if not workers:
         yield from (make_file(row, out, mies) for row in rows)
         return

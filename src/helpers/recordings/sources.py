@@ -101,9 +101,18 @@ def _distinct(assets: list[Asset]) -> list[Asset]:
 def _dandi(identifier: str, version: str | None, api_url: str | None) -> list[Asset]:
     # The client takes a second to import and files need none of it. Its telemetry would only wait here.
     os.environ.setdefault("DANDI_NO_ET", "1")
+    from dandi.consts import known_instances
     from dandi.dandiapi import DandiAPIClient
     from dandi.exceptions import NotFoundError
 
+    address = api_url or known_instances["dandi"].api
+    try:  # the client itself tries for minutes before it gives up
+        requests.head(address, timeout=20)
+    except requests.RequestException as error:
+        raise SourceError(
+            f"the DANDI archive does not answer at {address} ({type(error).__name__}); try again or use "
+            "downloaded files"
+        ) from error
     try:
         with DandiAPIClient(api_url) as client:
             dandiset = client.get_dandiset(identifier, version, lazy=False)

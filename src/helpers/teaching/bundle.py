@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 import zipfile
@@ -14,13 +13,17 @@ import yaml
 
 from helpers.book.notebook import pair, sources
 from helpers.book.project import Project, write_text
+from helpers.book.stage import pages_url
+from helpers.files import whole
 from helpers.teaching import quiz
 from helpers.teaching.exercises import exercises, stub
-from helpers.teaching.plain import simplify
+from helpers.teaching.plain import references, simplify
 
 KINDS = ("student", "instructor")
 #: Files of the repository that a bundle needs, beside its notebooks and the package.
 FILES = ("LICENSE", "CITATION.cff")
+#: Predictions of long runs, from which some chapters compute their scores.
+KEPT = "science"
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -42,7 +45,8 @@ def copy_of(source: Path, kind: str) -> nbformat.NotebookNode:
     questions = quiz.of_chapter(source)
     if questions:
         quiz.insert(notebook, quiz.as_text(questions))
-    simplify(notebook)
+    root = source.parent.parent
+    simplify(notebook, references(root / "book" / "references.bib"), pages_url(repository(root)))
     nbformat.validate(notebook)
     return notebook
 
@@ -61,6 +65,7 @@ def write(project: Project, kind: str) -> Path:
         shutil.copytree(
             project.root / "src" / "helpers", folder / "helpers", ignore=shutil.ignore_patterns("__pycache__")
         )
+        shutil.copytree(project.root / KEPT, folder / KEPT)
         for name in FILES:
             shutil.copy(project.root / name, folder)
         write_text(folder / "requirements.txt", requirements(project.root))
@@ -82,26 +87,21 @@ def requirements(root: Path) -> str:
 
 def readme(root: Path, kind: str) -> str:
     """The first file that a student or an instructor opens."""
-    url = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
     text = files("helpers.teaching").joinpath(f"README.{kind}.md").read_text("utf-8")
-    return text.replace("{{ repository }}", url)
+    return text.replace("{{ pages }}", pages_url(repository(root))).replace("{{ repository }}", repository(root))
+
+
+def repository(root: Path) -> str:
+    """Address of the repository, as _config.yml has it."""
+    return yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
 
 
 def _zip(folder: Path) -> Path:
     """``folder`` as a zip beside it; equal folders give equal bytes."""
     path = folder.with_suffix(".zip")
-    part = path.with_name(f".{path.name}")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+    with whole(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(p for p in folder.rglob("*") if p.is_file()):
             entry = zipfile.ZipInfo(f"{folder.name}/{file.relative_to(folder).as_posix()}", ZIP_DATE)
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(entry, file.read_bytes())
-    part.replace(path)
-    return path
-
-
-def write_sums(zips: list[Path]) -> Path:
-    """``SHA256SUMS`` beside the zips, as ``sha256sum --check`` reads it."""
-    path = zips[0].with_name("SHA256SUMS")
-    write_text(path, "".join(f"{hashlib.sha256(z.read_bytes()).hexdigest()}  {z.name}\n" for z in zips))
     return path

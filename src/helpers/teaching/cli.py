@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from helpers.arguments import seconds
 from helpers.book.project import BookError, Project
 
 
@@ -15,16 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("folder", type=Path, help="one folder a student, with notebooks NN_name.ipynb")
         parser.add_argument("--out", type=Path, default=Path("grades.csv"), help="table of grades (default grades.csv)")
         parser.add_argument("--chapters", type=Path, help="folder of the instructor's notebooks (default: the book's)")
-        parser.add_argument("--limit", type=_seconds, default=120.0, metavar="SECONDS", help="time of one cell")
+        parser.add_argument("--limit", type=seconds, default=120.0, metavar="SECONDS", help="time of one cell")
     parser.add_argument("--root", type=Path, default=Path("."), help="folder that holds _toc.yml")
     parser.set_defaults(command=command)
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"found {text}, expected a positive number of seconds")
-    return seconds
 
 
 def main(args: argparse.Namespace) -> int:
@@ -36,9 +30,10 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _student(args: argparse.Namespace) -> int:
-    from helpers.teaching.bundle import KINDS, write, write_sums
+    from helpers.files import write_sums
+    from helpers.teaching.bundle import KINDS, write
 
-    zips = [write(Project(args.root), kind) for kind in KINDS]
+    zips = [write(Project(args.root).check(), kind) for kind in KINDS]
     for path in [*zips, write_sums(zips)]:
         print(f"wrote {path} ({path.stat().st_size / 1000:,.0f} kB)")
     return 0
@@ -48,17 +43,28 @@ def _grade(args: argparse.Namespace) -> int:
     import nbformat
 
     from helpers.book.notebook import pair, sources
-    from helpers.teaching.grade import grade, write_grades
+    from helpers.teaching.exercises import BEGIN
+    from helpers.teaching.grade import CHAPTER_FAILED, grade, submissions, write_grades
 
+    submissions(args.folder)  # what can be wrong with the call is told before the first minute of grading
+    if args.out.is_dir() or (args.out.parent.exists() and not args.out.parent.is_dir()):
+        raise BookError(f"found no place for a file at {args.out}, expected a name such as grades.csv; change --out.")
     if args.chapters:
         chapters = {p.stem: nbformat.read(p, as_version=4) for p in sorted(args.chapters.glob("[0-9][0-9]_*.ipynb"))}
     else:
         chapters = {source.stem: pair(source) for source in sources(Project(args.root))}
+    where = args.chapters or args.root / "notebooks"
     if not chapters:
-        raise BookError(f"found no chapter NN_name in {args.chapters or args.root / 'notebooks'}; name their folder.")
+        raise BookError(f"found no chapter NN_name in {where}; name the instructor's folder with --chapters.")
+    if not any(BEGIN in cell.source for chapter in chapters.values() for cell in chapter.cells):
+        raise BookError(f"found no answer in the chapters of {where}; name the instructor's folder, not a student's.")
     table = grade(args.folder, chapters, args.limit)
     write_grades(table, args.out)
     print(f"wrote {args.out}")
+    if table["notes"].str.contains(CHAPTER_FAILED, regex=False).any():
+        print("some exercises could not be graded: the chapter's own cells failed, not the students'; the column notes "
+              "says why. Put that right and grade again.", file=sys.stderr)
+        return 1
     return 0
 
 

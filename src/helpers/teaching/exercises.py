@@ -116,28 +116,6 @@ def _raise(block: list[str], number: int) -> str:
     return f"{indent}raise NotImplementedError('Exercise {number}: replace this line by your answer')"
 
 
-def paste(stubbed: str, solution: str, number: int) -> str:
-    """A student's cell with the answers of ``solution`` put back, marks included: the inverse of `stub`.
-
-    Raises BookError when the student's copy does not belong to the solution.
-    """
-    lines = stubbed.split("\n")
-    restored: list[str] = []
-    for answer, block in parts(solution, f"exercise {number}"):
-        size = 1 if answer else len(block)
-        wanted = [_raise(block, number)] if answer else block
-        if lines[:size] != wanted:
-            raise BookError(f"exercise {number}: the stub does not fit its solution; run `make student` again.")
-        if answer:
-            indent = wanted[0][: len(wanted[0]) - len(wanted[0].lstrip())]
-            block = [indent + BEGIN, *block, indent + END]
-        restored += block
-        lines = lines[size:]
-    if lines:
-        raise BookError(f"exercise {number}: the stub is longer than its solution; run `make student` again.")
-    return "\n".join(restored)
-
-
 def asserts(check: str) -> list[str]:
     """The asserts of a check cell, as source. BookError when one has no message."""
     found = [node for node in ast.walk(ast.parse(check)) if isinstance(node, ast.Assert)]

@@ -10,6 +10,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,13 @@ from nbformat.validator import NotebookValidationError
 
 import helpers
 from helpers.book.project import BookError
-from helpers.report import BUILD_FOLDER, write_text
+from helpers.files import write_text
+from helpers.report import BUILD_FOLDER, build_folder
 from helpers.teaching.exercises import Exercise, context, exercises, tags
 
 LIMIT_S = 120
 START_S = 180
+CHAPTER_FAILED = "the chapter's own cells failed: "
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 #: Counts what a check asserts instead of stopping at the first failure; its last line of output is the result.
 JUDGE = """
@@ -103,13 +106,14 @@ def mark(chapter: nbformat.NotebookNode, exercise: Exercise, code: str | None, l
         return Mark(0, total, f"took longer than {limit_s:g} s")
     except CellExecutionError as error:
         failed = next(i for i, cell in enumerate(notebook.cells) if _failed(cell))
-        where = "" if failed >= at else "the chapter's own cells failed: "
+        where = "" if failed >= at else CHAPTER_FAILED
         if error.ename == "NotImplementedError":
             return Mark(0, total, "not answered")
         return Mark(0, total, f"{where}{error.ename}: {ANSI.sub('', error.evalue)}"[:300])
     except (DeadKernelError, RuntimeError) as error:
         return Mark(0, total, f"the kernel died ({error})"[:300])
-    said = "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
+    outputs = notebook.cells[-1].outputs
+    said = "".join(output["text"] for output in outputs if output.get("name") == "stdout")  # warnings go to stderr
     if token not in said:
         return Mark(0, total, "the check gave no result; does the answer end the program or close its output?")
     passed, reasons = json.loads(said.rpartition(token)[2])
@@ -127,15 +131,22 @@ def _failed(cell: nbformat.NotebookNode) -> bool:
 
 
 def _execute(notebook: nbformat.NotebookNode, limit_s: float) -> None:
-    """Run in this interpreter's kernel, in an empty folder that is removed afterwards."""
-    from helpers.book.run import PrivateKernelManager
+    """Run in this interpreter's kernel, in a folder that is removed afterwards.
 
-    environment = dict(os.environ)
+    It holds only a copy of what earlier chapters left behind here, which some chapters read.
+    """
+    from helpers.book.run import PrivateKernelManager
+    from helpers.evaluation.archive import FOLDER, science_folder
+
+    environment = dict(os.environ) | {FOLDER: str(science_folder().resolve())}
     for name in ("HELPERS_DATA", "HELPERS_CACHE", "HELPERS_SIMULATED", "HELPERS_DANDI"):  # the kernel starts elsewhere
         if environment.get(name):
             environment[name] = str(Path(environment[name]).resolve())
     package = str(Path(helpers.__file__).resolve().parents[1])
     with tempfile.TemporaryDirectory(prefix="grade-") as folder:
+        left = build_folder() / "predictions"
+        if left.is_dir():
+            shutil.copytree(left, Path(folder, "_build", "predictions"))
         environment |= {BUILD_FOLDER: f"{folder}/_build", "MPLBACKEND": "agg", "PYTHONPATH": package}
         client = NotebookClient(
             notebook, kernel_name="python3", kernel_manager_class=PrivateKernelManager, timeout=limit_s,
@@ -147,6 +158,8 @@ def _execute(notebook: nbformat.NotebookNode, limit_s: float) -> None:
 
 def submissions(folder: Path) -> list[tuple[str, Path]]:
     """Student and notebook: ``STUDENT/NN_name.ipynb``, one folder a student. BookError when there is none."""
+    if not folder.is_dir():
+        raise BookError(f"found no folder {folder}, expected one that holds a folder for each student; check the path.")
     found = [(path.parent.name, path) for path in sorted(folder.glob("*/*.ipynb"))]
     if not found:
         raise BookError(f"found no STUDENT/NN_name.ipynb in {folder}, expected one folder a student; check the path.")

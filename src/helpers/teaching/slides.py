@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 
+from helpers.book.alt import speak
 from helpers.book.project import BookError, Project, write_text
 from helpers.book.provenance import run_records
 
@@ -41,6 +42,7 @@ def plain(text: str) -> str:
 
 def slides(notebook: nbformat.NotebookNode) -> list[Slide]:
     """The slides of one executed chapter."""
+    speak(notebook)
     found: list[Slide] = []
     chapter = heading = ""
     for cell in notebook.cells:
@@ -49,7 +51,7 @@ def slides(notebook: nbformat.NotebookNode) -> list[Slide]:
                 heading = plain(words)
                 if level == "#":
                     chapter = heading
-                    learn = re.search(r"\*\*You will learn\*\* (.+)", cell.source)
+                    learn = re.search(r"\*\*(You will learn\*\* .+)", cell.source)
                     found.append(Slide(chapter, chapter, plain(learn[1]) if learn else ""))
             continue
         told = cell.metadata.get("mystnb", {})
@@ -67,6 +69,7 @@ def as_html(every: list[Slide], note: str = "") -> str:
     body = []
     for number, slide in enumerate(every, 1):
         label = html.escape(f"Slide {number} of {len(every)}")
+        footer = f"{html.escape(slide.chapter)} · " if slide.chapter != slide.heading else ""
         rank = "h1" if not slide.image else "h2"
         text = html.escape(f"{slide.text} {note if number == 1 else ''}".strip())
         picture = (
@@ -74,7 +77,7 @@ def as_html(every: list[Slide], note: str = "") -> str:
         )
         body.append(
             f'<section aria-label="{label}" tabindex="-1"><{rank}>{html.escape(slide.heading)}</{rank}>'
-            f"{picture}<p>{text}</p><footer>{html.escape(slide.chapter)} · {number}</footer></section>"
+            f"{picture}<p>{text}</p><footer>{footer}{number}</footer></section>"
         )
     frame = files("helpers.teaching").joinpath("slides.html").read_text("utf-8")
     return frame.replace("{{ slides }}", "\n".join(body))

@@ -1,0 +1,140 @@
+"""What a user gets who calls a command wrongly: one sentence, a status that says so, and nothing left behind."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from helpers import arguments
+from helpers.__main__ import COMMANDS, main
+from helpers.files import write_text
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty folder, a text file, a folder named like a recording, a text named like one; and we are there."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "folder.nwb").mkdir()
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "text.nwb").write_text("no recording")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+PATH = "expected a path that can be read or written; check the path, your rights there and the space on the disk"
+REPOSITORY = "expected the book's repository; go there, or name it with --root."
+WRONG = [
+    ("simulate --cells 1 --out file", PATH),
+    ("simulate --cells 1 --out file/below", PATH),
+    ("simulate --cells 0 --out out", "found '0', expected a whole number of at least 1"),
+    ("simulate --cells 1 --bad-share 7 --out out", "found '7', expected a share from 0 to 1"),
+    ("simulate --cells 1 --workers -1 --out out", "found '-1', expected a whole number of at least 0"),
+    ("extract text.nwb --workers -1 --out out", "found '-1', expected a whole number of at least 0"),
+    ("extract text.nwb --timeout 0 --out out", "found '0', expected a positive number of seconds"),
+    ("extract text.nwb --workers 0 --out file", PATH),
+    ("extract folder.nwb --out out", "found no recording in folder.nwb, expected .nwb files"),
+    ("classify text.nwb --no-reference --out file/below", PATH),
+    ("classify text.nwb empty --no-reference --out out",
+     "found no .nwb file in empty, expected recordings; name the files"),
+    ("notebooks --root empty", REPOSITORY),
+    ("needs --root empty", REPOSITORY),
+    ("check-prose --root empty", REPOSITORY),
+    ("check-prose nowhere.md", "found no file at nowhere.md, expected a page in Markdown; check the path."),
+    ("check-prose empty", "found no file at empty, expected a page in Markdown; check the path."),
+    ("check-binder --root empty", REPOSITORY),
+    ("run text.nwb", "found text.nwb, expected a chapter's source such as notebooks/01_data.md; name that."),
+    ("run nowhere.md", "No such file or directory: 'nowhere.md'"),
+    ("student --root file", REPOSITORY),
+    ("slides", "_toc.yml is missing; a book needs this table of contents."),
+    ("offline", "`make book` builds it."),
+    ("check-html file", "`make book` renders the book."),
+    ("grade nowhere", "found no folder nowhere, expected one that holds a folder for each student; check the path."),
+    ("grade empty", "found no STUDENT/NN_name.ipynb in empty, expected one folder a student; check the path."),
+    ("grade file", "found no folder file, expected one that holds a folder for each student; check the path."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "told"), WRONG, ids=[call for call, _ in WRONG])
+def test_a_wrong_call_is_one_sentence_and_leaves_nothing(place, capsys, call, told):
+    before = sorted(place.rglob("*"))
+    try:
+        status = main(call.split())
+    except SystemExit as stop:  # argparse's
+        status = stop.code
+    said = capsys.readouterr().err
+    assert status in (1, 2)
+    assert said.rstrip().endswith(told)
+    assert [line for line in said.splitlines() if told in line] == said.splitlines()[-1:]
+    assert sorted(path for path in place.rglob("*") if path.name != "options.json") == before
+
+
+def test_not_one_recording_is_a_failure_although_the_batch_went_on(place, capsys):
+    assert main(["extract", "text.nwb", "nowhere.nwb", "--workers", "0", "--out", "out"]) == 1
+    printed = capsys.readouterr().out
+    assert "text: found 12 bytes that are no HDF5 file, expected NWB 2; fetch the file again" in printed
+    assert "nowhere: found no file at nowhere.nwb, expected a recording; check the path" in printed
+
+
+def test_without_a_command_all_are_listed(capsys):
+    assert main([]) == 2
+    listed = capsys.readouterr().err
+    assert all(f"  {name} " in listed for name in COMMANDS)
+
+
+def test_a_sink_that_closes_is_no_error():
+    done = subprocess.run(
+        [sys.executable, "-m", "helpers", "data", "--list"], stdout=_closed_pipe(), stderr=subprocess.PIPE, text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+def _closed_pipe() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+@pytest.mark.slow
+def test_a_stopped_simulation_leaves_whole_files_and_no_traceback(tmp_path):
+    words = [sys.executable, "-m", "helpers", "simulate", "--cells", "40", "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    try:
+        until = time.monotonic() + 240
+        while not (tmp_path / "out" / "cells.csv").exists():
+            assert time.monotonic() < until and process.poll() is None, "it did not begin"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert said.rstrip().endswith("stopped; the same command goes on from here")
+    assert len(list(tmp_path.glob("out/[!.]*.nwb"))) < 40
+
+
+@pytest.mark.parametrize(("kind", "good", "value", "bad"), [
+    (arguments.count, "12", 12, ["0", "-1", "1.5", "", "two", "\u0663"]),
+    (arguments.processes, "0", 0, ["-1", "one"]),
+    (arguments.seconds, "0.5", 0.5, ["0", "-2", "inf", "nan", "soon"]),
+    (arguments.share, "1", 1.0, ["-0.1", "1.1", "nan", "half"]),
+])
+def test_arguments_are_what_they_say(kind, good, value, bad):
+    assert kind(good) == value
+    for text in bad:
+        with pytest.raises(argparse.ArgumentTypeError, match=f"^found {text!r}, expected a "):
+            kind(text)
+
+
+def test_a_text_that_cannot_be_put_in_its_place_leaves_no_part(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_text(tmp_path / "taken", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
