@@ -104,8 +104,10 @@ def test_features_may_differ(folder, cohort):
 
 
 def test_a_damaged_table_and_an_absent_one_are_told_apart(folder, cohort):
-    with pytest.raises(archive.ArchiveError, match="found no .*nothing.json, expected a kept experiment"):
+    with pytest.raises(archive.ArchiveError, match="found no .*nothing.json, .*; run `make science`, or set"):
         archive.load("nothing", cohort, folder)
+    with pytest.raises(archive.ArchiveError, match="found no .*classifier_human.json, .*; run `make models`, or set"):
+        archive.load("classifier_human", cohort, folder)
     path = folder / "logistic.parquet"
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(archive.ArchiveError, match="is not the table that logistic.json describes"):

@@ -34,6 +34,9 @@ STEPS = 1000
 #: What flags for unusual cells go by, beside the probabilities.
 MORE = {"distance": "float32", "missing": "uint8", "margin": "float32"}
 
+#: What makes the experiments whose names begin so.
+COMMANDS = {"better": "make better", "classifier": "make models", "suite": "make suite"}
+
 PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
 
 
@@ -103,7 +106,7 @@ def load(name: str, cohort: Cohort, folder: str | Path | None = None) -> pd.Data
     if not path.is_file() or pooch.file_hash(str(path)) != about["sha256"]:
         raise ArchiveError(
             f"{path} is not the table that {name}.json describes (expected sha256 {about['sha256'][:12]}…); "
-            "restore both files, or delete both and run `make science`")
+            f"restore both files, or delete both and run `{command(name)}`")
     _same_data(about, cohort)
     table = pd.read_parquet(path)
     classes = about["classes"]
@@ -127,8 +130,17 @@ def provenance(name: str, folder: str | Path | None = None) -> dict:
     """How an experiment was made; `ArchiveError` says what to do where there is none."""
     path = Path(folder or science_folder()) / f"{name}.json"
     if not path.is_file():
-        raise ArchiveError(f"found no {path}, expected a kept experiment; run `make science`, or set {FOLDER}")
+        raise ArchiveError(f"found no {path}, expected a kept experiment; run `{command(name)}`, or set {FOLDER}")
     return json.loads(path.read_text("utf-8"))
+
+
+def command(name: str) -> str:
+    """What makes an experiment of this name.
+
+    >>> command("transfer_full"), command("classifier_mouse")
+    ('make science', 'make models')
+    """
+    return COMMANDS.get(name.partition("_")[0], "make science")
 
 
 def kept(folder: str | Path | None = None) -> list[str]:
@@ -160,7 +172,7 @@ def _same_data(about: dict, cohort: Cohort) -> None:
         raise ArchiveError(
             f"found {len(cohort):,} {cohort.source} cells with identity {found}, expected the {about['cells']:,} "
             f"{about['source']} cells {about['identity']} that {about['experiment']} was run on ({reason}); "
-            "run `make science` on the present data")
+            f"run `{command(about['experiment'])}` on the present data")
 
 
 def _files(cohort: Cohort) -> dict[str, str]:
