@@ -18,9 +18,10 @@ from helpers.files import write_text
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """An empty folder, a text file, a folder named like a recording, a text named like one; and we are there."""
+    """An empty folder, a text file, folders named like a recording, a text named like one; and we are there."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "folder.nwb").mkdir()
+    (tmp_path / "holds" / "folder.nwb").mkdir(parents=True)
     (tmp_path / "file").write_text("x")
     (tmp_path / "text.nwb").write_text("no recording")
     monkeypatch.chdir(tmp_path)
@@ -42,6 +43,10 @@ WRONG = [
     ("classify text.nwb --no-reference --out file/below", PATH),
     ("classify text.nwb empty --no-reference --out out",
      "found no .nwb file in empty, expected recordings; name the files"),
+    ("classify folder.nwb --no-reference --out out",
+     "found no .nwb file in folder.nwb, expected recordings; name the files"),
+    ("classify holds --no-reference --out out",
+     "found no .nwb file in holds, expected recordings; name the files"),
     ("notebooks --root empty", REPOSITORY),
     ("needs --root empty", REPOSITORY),
     ("check-prose --root empty", REPOSITORY),

@@ -269,6 +269,13 @@ def test_folders_are_searched_at_any_depth_and_every_file_has_its_own_page(tmp_p
     assert len(pages) == 3 and len({name.casefold() for name in pages}) == 3 and "cell-2" in pages
 
 
+def test_a_folder_with_recordings_only_below_it_is_no_empty_folder(tmp_path):
+    (tmp_path / "in" / "below").mkdir(parents=True)
+    (tmp_path / "in" / "below" / "cell.nwb").write_text("x")
+    assert main(["classify", str(tmp_path / "in"), "--no-reference", "--out", str(tmp_path / "out")]) == 1
+    assert pd.read_csv(tmp_path / "out" / "answers.csv")[["cell_id", "rule"]].values.tolist() == [["cell", "not_hdf5"]]
+
+
 @pytest.mark.parametrize(("make", "message"), [
     (lambda p: [str(p), "--out", str(p / "out")], "error: found no .nwb file in"),
     (lambda p: [str(p / "x.nwb"), "--no-reference", "--out", str(p / "taken")], "error: found a file at"),

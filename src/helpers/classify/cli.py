@@ -52,9 +52,10 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
 def _classify(args: argparse.Namespace) -> int:
     from helpers.classify import answer as answering
     from helpers.classify import report
+    from helpers.recordings.sources import files_of
 
-    paths = _expanded(args.files)
-    if empty := [given for given in args.files if given.is_dir() and not any(given.glob("*.nwb"))]:
+    listed = {given: files_of(given) if given.is_dir() else [given] for given in args.files}
+    if empty := [given for given, paths in listed.items() if not paths]:
         print(f"error: found no .nwb file in {empty[0]}, expected recordings; name the files", file=sys.stderr)
         return WRONG_CALL
     if args.out.exists() and not args.out.is_dir():
@@ -64,7 +65,7 @@ def _classify(args: argparse.Namespace) -> int:
     references, note = ({}, "Not compared with published cells, as asked.") if args.no_reference else answering.known()
     if note and not args.no_reference:
         print(note, file=sys.stderr)
-    answers = []
+    answers, paths = [], [path for given in args.files for path in listed[given]]
     for path, name in zip(paths, _page_names(paths), strict=True):
         found = answering.classify(path, args.species, references)
         write_text(args.out / name, report.page(found, note))
@@ -74,12 +75,6 @@ def _classify(args: argparse.Namespace) -> int:
     write_text(args.out / "answers.csv", answering.as_table(answers).to_csv(index=False, lineterminator="\n"))
     print(f"{len(answers)} page(s) and answers.csv in {args.out}")
     return REFUSED if any(a.refusal for a in answers) else DONE
-
-
-def _expanded(files: list[Path]) -> list[Path]:
-    """Files as given, folders as their NWB files at any depth, in order."""
-    return [path for given in files for path in (
-        sorted(path for path in given.rglob("*.nwb") if path.is_file()) if given.is_dir() else [given])]
 
 
 def _page_names(paths: list[Path]) -> list[str]:

@@ -68,12 +68,21 @@ def find(source: str | Path | Iterable[str | Path], api_url: str | None = None) 
     return sorted(_distinct(assets), key=lambda asset: asset.cell_id)
 
 
+def files_of(folder: Path) -> list[Path]:
+    """The files ``*.nwb`` of a folder at any depth, in order; a folder of such a name is none.
+
+    >>> files_of(Path("/nowhere"))
+    []
+    """
+    return sorted(path for path in folder.rglob("*.nwb") if path.is_file())
+
+
 def _find_one(source: str, api_url: str | None) -> list[Asset]:
     path = Path(source)
     if source.startswith(("http://", "https://")):
         return [Asset(_stem(source.split("?")[0]), source)]
     if path.is_dir():
-        return [Asset(_stem(p), str(p), p.stat().st_size) for p in sorted(path.rglob("*.nwb")) if p.is_file()]
+        return [Asset(_stem(p), str(p), p.stat().st_size) for p in files_of(path)]
     dandiset = DANDISET.fullmatch(source)
     if dandiset and not path.exists():
         return _dandi(dandiset["id"], dandiset["version"], api_url)
