@@ -38,6 +38,14 @@ def test_a_folder_is_searched_at_any_depth(tmp_path):
     assert [(a.cell_id, a.size) for a in found] == [("b", 5), ("c", 5)]
 
 
+def test_hidden_names_are_files_in_the_making(tmp_path):
+    for name in (".cell.nwb", "..cell.nwb.77.nwb", "below/._cell.nwb", "below/cell.nwb"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert sources.files_of(tmp_path) == [tmp_path / "below" / "cell.nwb"]
+    assert [a.location for a in sources.find([tmp_path / ".cell.nwb"])] == [str(tmp_path / ".cell.nwb")]  # as named
+
+
 def test_files_of_one_name_stay_apart(tmp_path):
     for name in ("x/cell.nwb", "y/cell.nwb"):
         (tmp_path / name).parent.mkdir()

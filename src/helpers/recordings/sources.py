@@ -71,10 +71,12 @@ def find(source: str | Path | Iterable[str | Path], api_url: str | None = None) 
 def files_of(folder: Path) -> list[Path]:
     """The files ``*.nwb`` of a folder at any depth, in order; a folder of such a name is none.
 
+    Names that begin with a dot are passed over: a running ``simulate`` writes there what is not whole yet.
+
     >>> files_of(Path("/nowhere"))
     []
     """
-    return sorted(path for path in folder.rglob("*.nwb") if path.is_file())
+    return sorted(path for path in folder.rglob("[!.]*.nwb") if path.is_file())
 
 
 def _find_one(source: str, api_url: str | None) -> list[Asset]:
