@@ -28,9 +28,11 @@ from helpers.evaluation.sizes import SIZES, Sample
 
 #: Experiments of the comparison are files with this beginning.
 PREFIX = "transfer_"
+#: Times that the cells are cut into folds.
+REPEATS = 3
 
 
-def base(repeats: int = 3) -> CrossValidation:
+def base(repeats: int = REPEATS) -> CrossValidation:
     """The folds of the comparison: five, donors apart."""
     return CrossValidation(5, repeats, grouped=True)
 
@@ -39,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD",
                         help=f"which ones (default all): {', '.join(METHODS)}")
     parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
-    parser.add_argument("--repeats", type=count, default=3, help="times that the cells are cut (default 3)")
+    parser.add_argument("--repeats", type=count, default=REPEATS,
+                        help="times that the cells are cut (default: %(default)s)")
     parser.add_argument("--sizes", type=processes, nargs="+", default=SIZES,
                         help="training cells, 0 for all (default: %(default)s)")
     parser.add_argument("--jobs", type=count, default=os.cpu_count(), help="processes (default: one per core)")
