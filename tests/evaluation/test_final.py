@@ -62,6 +62,17 @@ def test_one_donor_gives_an_interval_without_width():
     assert (e.mean, e.low, e.high) == (1.0, 1.0, 1.0)
 
 
+def test_a_donor_is_drawn_with_all_its_rows_or_not_at_all():
+    donors = np.array(["b", "a", "b", "c", "a", "b"])
+    rows = bootstrap.rows_by_donor(donors)
+    assert [r.tolist() for r in rows] == [[0, 2, 5], [1, 4], [3]]
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        drawn = bootstrap.redrawn(rows, rng)
+        times = np.bincount(drawn, minlength=6)
+        assert all(len(set(times[r])) == 1 for r in rows) and sum(times[r[0]] for r in rows) == 3
+
+
 def test_more_cells_of_one_donor_do_not_narrow_the_interval_as_more_donors_do():
     rng = np.random.default_rng(0)
     true = rng.choice(list("ab"), 400)

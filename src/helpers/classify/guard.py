@@ -22,6 +22,7 @@ from helpers import cohorts
 from helpers.classify.classifier import FEATURES
 from helpers.cohorts import Cohort
 from helpers.cohorts.celltypes import cell_types
+from helpers.evaluation.bootstrap import ends, redrawn, rows_by_donor
 from helpers.models.kernel import KernelMachine
 from helpers.models.table import scaled
 
@@ -100,7 +101,7 @@ def detection(known, known_donors, strange, strange_donors, false_alarm: float, 
     >>> detection([0, 1, 2, 3], list("aabb"), [2.5, 9], list("cd"), 0.25, draws=20)["auc"]
     0.875
     """
-    sides = [(np.asarray(values, float), _rows_of(donors))
+    sides = [(np.asarray(values, float), rows_by_donor(donors))
              for values, donors in ((known, known_donors), (strange, strange_donors))]
 
     def of(low, high):
@@ -109,15 +110,9 @@ def detection(known, known_donors, strange, strange_donors, false_alarm: float, 
         return below.mean() / len(low), (high > np.quantile(low, 1 - false_alarm, method="higher")).mean()
 
     rng = np.random.default_rng(seed)
-    drawn = [of(*(values[np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])]
-                  for values, rows in sides)) for _ in range(draws)]
+    drawn = zip(*(of(*(values[redrawn(rows, rng)] for values, rows in sides)) for _ in range(draws)), strict=True)
     found = {"cells": len(sides[1][0])}
-    ends = np.percentile(drawn, [2.5, 97.5], axis=0)
-    for k, (name, value) in enumerate(zip(("auc", "found"), of(*(values for values, _ in sides)), strict=True)):
-        found |= {name: float(value), f"{name}_low": float(ends[0, k]), f"{name}_high": float(ends[1, k])}
+    for name, value, might_be in zip(("auc", "found"), of(*(values for values, _ in sides)), drawn, strict=True):
+        low, high = ends(might_be)
+        found |= {name: float(value), f"{name}_low": low, f"{name}_high": high}
     return found
-
-
-def _rows_of(donors) -> list[np.ndarray]:
-    which = pd.factorize(np.asarray(donors))[0]
-    return [np.flatnonzero(which == k) for k in range(which.max() + 1)]

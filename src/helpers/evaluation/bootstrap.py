@@ -65,6 +65,21 @@ def times_drawn(donors: int, draws: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).multinomial(donors, np.full(donors, 1 / donors), size=draws)
 
 
+def rows_by_donor(donors) -> list[np.ndarray]:
+    """The rows of each donor's cells, donors in the order of their first cell.
+
+    >>> [rows.tolist() for rows in rows_by_donor(["b", "a", "b"])]
+    [[0, 2], [1]]
+    """
+    which, names = pd.factorize(np.asarray(donors))
+    return [np.flatnonzero(which == k) for k in range(len(names))]
+
+
+def redrawn(rows: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Rows of as many donors as `rows_by_donor` found, drawn with replacement: a donor drawn twice comes twice."""
+    return np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])
+
+
 def _drawn(counts: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """(draws,) macro-F1 of donors drawn with replacement."""
     return macro_f1(np.tensordot(times_drawn(len(counts), draws, seed), counts, axes=1))

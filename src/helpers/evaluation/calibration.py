@@ -15,7 +15,7 @@ from scipy import optimize
 from scipy.special import log_softmax, softmax
 from scipy.stats import binomtest
 
-from helpers.evaluation.bootstrap import ends
+from helpers.evaluation.bootstrap import ends, redrawn, rows_by_donor
 
 #: Probabilities below this carry no more evidence: their logarithm would be without end.
 SMALLEST = 1e-12
@@ -137,13 +137,9 @@ def accuracy_at(curve: pd.DataFrame, coverage: float) -> float:
 def donor_interval(statistic: Callable, probabilities, y, donors, n: int = 200, seed: int = 0) -> tuple[float, float]:
     """95 % bootstrap interval of ``statistic(p, y)``, drawing whole donors, whose cells are alike."""
     p, y = _checked(probabilities, y)
-    rng = np.random.default_rng(seed)
-    rows_of = [np.flatnonzero(np.asarray(donors) == donor) for donor in pd.unique(np.asarray(donors))]
-    values = []
-    for _ in range(n):
-        rows = np.concatenate([rows_of[k] for k in rng.integers(len(rows_of), size=len(rows_of))])
-        values.append(statistic(p[rows], y[rows]))
-    return ends(values)
+    rng, of_donors = np.random.default_rng(seed), rows_by_donor(donors)
+    drawn = (redrawn(of_donors, rng) for _ in range(n))
+    return ends([statistic(p[rows], y[rows]) for rows in drawn])
 
 
 def _checked(probabilities, y) -> tuple[np.ndarray, np.ndarray]:
