@@ -106,6 +106,23 @@ def _closed_pipe() -> int:
     return writer
 
 
+@pytest.mark.parametrize(("call", "work", "told"), [
+    ("simulate --cells 1 --out out", "recordings.simulation.simulate",
+     "simulate: stopped; the same command goes on from here"),
+    ("extract text.nwb --out out", "recordings.batch.run", "extract: stopped; the same command goes on from here"),
+    ("embed --out out --work work", "recordings.embedded.embed", "embed: stopped; the same command goes on from here"),
+    ("check-prose text.nwb", "book.prose.check_pages", "check-prose: stopped"),
+    ("grade empty", "teaching.grade.submissions", "grade: stopped"),
+])
+def test_a_stopped_command_says_whether_it_goes_on(place, monkeypatch, capsys, call, work, told):
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"helpers.{work}", stop)
+    assert main(call.split()) == 130
+    assert capsys.readouterr().err.splitlines() == [told]
+
+
 @pytest.mark.slow
 def test_a_stopped_simulation_leaves_whole_files_and_no_traceback(tmp_path):
     words = [sys.executable, "-m", "helpers", "simulate", "--cells", "40", "--out", str(tmp_path / "out")]

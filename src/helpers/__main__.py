@@ -35,6 +35,8 @@ COMMANDS = {
     "check-binder": ("helpers.book.cli", "check what Binder will install and run"),
     "offline": ("helpers.book.cli", "write the book as one archive and one PDF"),
 }
+#: Commands that keep what is done and go on from there whenever they are called alike.
+RESUMED = {"simulate", "extract", "embed"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,7 +61,8 @@ def main(argv: list[str] | None = None) -> int:
         room.add_arguments(parser)
         return room.main(parser.parse_args(words[1:]))
     except KeyboardInterrupt:
-        print(f"{command}: stopped", file=sys.stderr)
+        further = "; the same command goes on from here" if command in RESUMED else ""
+        print(f"{command}: stopped{further}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # who read our output has had enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -33,9 +33,6 @@ def main(args: argparse.Namespace) -> int:
     except BookError as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"{args.command}: interrupted", file=sys.stderr)
-        return 130
 
 
 # Each command imports what it needs when it is called: `needs` and `summary` run on every `make book`.

@@ -151,8 +151,5 @@ def main(args: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
     print(f"{len(table)} simulated cells in {args.out}, {table['passed'].sum()} passed quality control")
     return 0
