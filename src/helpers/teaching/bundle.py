@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -39,14 +40,16 @@ def student_copy(source: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def copy_of(source: Path, kind: str) -> nbformat.NotebookNode:
-    """One chapter as a bundle of ``kind`` holds it: no outputs, the quiz as text before the exercises."""
+def copy_of(source: Path, kind: str, cited: Mapping[str, str], pages: str) -> nbformat.NotebookNode:
+    """One chapter as a bundle of ``kind`` holds it: no outputs, the quiz as text before the exercises.
+
+    ``cited`` and ``pages`` as for `helpers.teaching.plain.markdown`.
+    """
     notebook = student_copy(source) if kind == "student" else pair(source)
     questions = quiz.of_chapter(source)
     if questions:
         quiz.insert(notebook, quiz.as_text(questions))
-    root = source.parent.parent
-    simplify(notebook, references(root / "book" / "references.bib"), pages_url(repository(root)))
+    simplify(notebook, cited, pages)
     nbformat.validate(notebook)
     return notebook
 
@@ -57,11 +60,14 @@ def write(project: Project, kind: str) -> Path:
     The folder is complete or it is not there: it is made under another name first.
     """
     target = project.build / kind
+    cited, home = references(project.root / "book" / "references.bib"), repository(project.root)
+    pages = pages_url(home)
     project.build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=project.build, prefix=f".{kind}-") as made:
         folder = Path(made, kind)
         for source in sources(project):
-            write_text(folder / f"{source.stem}.ipynb", nbformat.writes(copy_of(source, kind)).rstrip("\n") + "\n")
+            notebook = copy_of(source, kind, cited, pages)
+            write_text(folder / f"{source.stem}.ipynb", nbformat.writes(notebook).rstrip("\n") + "\n")
         shutil.copytree(
             project.root / "src" / "helpers", folder / "helpers", ignore=shutil.ignore_patterns("__pycache__")
         )
@@ -69,7 +75,7 @@ def write(project: Project, kind: str) -> Path:
         for name in FILES:
             shutil.copy(project.root / name, folder)
         write_text(folder / "requirements.txt", requirements(project.root))
-        write_text(folder / "README.md", readme(project.root, kind))
+        write_text(folder / "README.md", readme(kind, home, pages))
         shutil.rmtree(target, ignore_errors=True)
         folder.rename(target)
     return _zip(target)
@@ -85,10 +91,10 @@ def requirements(root: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def readme(root: Path, kind: str) -> str:
-    """The first file that a student or an instructor opens."""
+def readme(kind: str, home: str, pages: str) -> str:
+    """The first file that a student or an instructor opens; ``home`` and ``pages``: the repository and its book."""
     text = files("helpers.teaching").joinpath(f"README.{kind}.md").read_text("utf-8")
-    return text.replace("{{ pages }}", pages_url(repository(root))).replace("{{ repository }}", repository(root))
+    return text.replace("{{ pages }}", pages).replace("{{ repository }}", home)
 
 
 def repository(root: Path) -> str:
