@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers.arguments import processes
+from helpers.arguments import count, processes
 from helpers.files import write_bytes
 from helpers.recordings import results, simulation
 from helpers.recordings.cell import extract
@@ -138,8 +138,8 @@ def _publish(work: Path, out: Path, planned: pd.DataFrame, origin: dict) -> None
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the cohort (default: the package's own)")
     parser.add_argument("--work", type=Path, default=Path("_build/embedded"), help="a stopped run goes on there")
-    parser.add_argument("--mouse", type=int, default=CELLS["mouse"], metavar="N", help="mouse cells")
-    parser.add_argument("--human", type=int, default=CELLS["human"], metavar="N", help="human cells")
+    parser.add_argument("--mouse", type=count, default=CELLS["mouse"], metavar="N", help="mouse cells")
+    parser.add_argument("--human", type=count, default=CELLS["human"], metavar="N", help="human cells")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--workers", type=processes, default=0, help="processes (default 0: this one)")
 
