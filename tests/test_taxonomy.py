@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 from helpers import families, figures, taxonomy
 
@@ -36,6 +38,17 @@ def test_no_two_features_of_a_set_share_their_words():
 def test_species_and_slices_have_no_colour_of_a_subclass():
     others = {*figures.SPECIES_COLOURS.values(), *figures.CONDITION_COLOURS.values()}
     assert others.isdisjoint(figures.SUBCLASS_COLOURS.values())
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 6])
+def test_shades_are_distinct_ordered_and_far_from_every_colour_with_a_meaning(n):
+    shades = figures.shades(f"method {k}" for k in range(n))
+    assert list(shades) == [f"method {k}" for k in range(n)]
+    taken = [to_rgb(c) for palette in (figures.SUBCLASS_COLOURS, figures.SPECIES_COLOURS, figures.CONDITION_COLOURS)
+             for c in palette.values()]
+    assert min(np.linalg.norm(np.subtract(a, b)) for a in shades.values() for b in taken) > 0.25
+    light = np.array(list(shades.values())) @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(light) > 0.05).all()
 
 
 def test_families_among_some_features_keep_their_order_and_none_is_empty():

@@ -6,6 +6,7 @@ its own in the whole book. Figures keep a white ground, so that they read alike 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import MappingProxyType
 
 import matplotlib.pyplot as plt
@@ -39,6 +40,18 @@ _PARTS = {
 _SWEEPS = {"_rheo": " at rheobase", "_hero": ", hero sweep", "_ramp": ", ramp", "_short_square": ", short pulse",
            "_chirp": ", chirp"}
 _UNIT_TEXT = {"MOhm": "MΩ", "GOhm": "GΩ", "mV*s": "mV·s"}
+
+
+def shades(names: Iterable[str]) -> dict[str, tuple[float, float, float]]:
+    """Name → colour, dark to light in the order of the names: for what is no subclass and no species, as methods are.
+
+    They are shades of one violet that no subclass has; give filled areas a dark edge, for the last one is pale.
+
+    >>> [name for name, (red, _, _) in shades(["attention", "ablation"]).items() if red < 0.5]
+    ['attention']
+    """
+    names = list(names)
+    return dict(zip(names, sns.color_palette("Purples_r", len(names)), strict=True))
 
 
 def use_style() -> None:
