@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
@@ -56,9 +57,7 @@ class Pool(Average):
 
 def pooled(parts: np.ndarray, weights: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Members' probabilities (M, N, C), weights (M,) and offsets (C,) to probabilities (N, C)."""
-    scores = np.tensordot(weights, np.log(np.clip(parts, FLOOR, None)), axes=1) + offsets
-    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return scores / scores.sum(axis=1, keepdims=True)
+    return softmax(np.tensordot(weights, np.log(np.clip(parts, FLOOR, None)), axes=1) + offsets, axis=1)
 
 
 def pool_weights(parts: np.ndarray, y: np.ndarray, ridge: float) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from torch import nn
 from torch.nn.functional import cross_entropy, linear, log_softmax, normalize
 
@@ -122,8 +123,7 @@ def prior_corrected(probabilities: np.ndarray, priors: np.ndarray, power: float)
     [[0.8, 0.2]]
     """
     log = np.log(np.clip(probabilities, 1e-38, None)) + power * np.log(np.clip(priors, 1e-6, None))
-    scores = np.exp(log - log.max(axis=1, keepdims=True))
-    return scores / scores.sum(axis=1, keepdims=True)
+    return softmax(log, axis=1)
 
 
 class PriorCorrected:

@@ -7,6 +7,7 @@ alike for every cohort: nothing is tuned on test folds.
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -126,8 +127,7 @@ class MarginSVC(SVC):
         margins = self.decision_function(X)
         if margins.ndim == 1:
             margins = np.column_stack([-margins, margins])
-        scores = np.exp(margins - margins.max(axis=1, keepdims=True))
-        return scores / scores.sum(axis=1, keepdims=True)
+        return softmax(margins, axis=1)
 
 
 #: The baselines of the book, by the name shown in tables.
