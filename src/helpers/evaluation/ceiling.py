@@ -11,15 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.impute import SimpleImputer
 from sklearn.metrics import f1_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from helpers.cohorts import Cohort
 from helpers.models.ensemble import discriminant
-from helpers.models.table import Winsoriser
+from helpers.models.table import scaled
 
 
 def votes(predictions: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
@@ -38,9 +36,7 @@ def neighbours(cohort: Cohort, k: int = 10) -> np.ndarray:
     Distances are in the space of the discriminant that is learnt from all cells, so that features which tell
     subclasses apart count; a cell's own donor is never its neighbour.
     """
-    x = make_pipeline(
-        Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
-    ).fit_transform(cohort.x)
+    x = make_pipeline(*scaled()).fit_transform(cohort.x)
     space = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(x, cohort.y).transform(x)
     donors = pd.factorize(cohort.donors)[0]
     reach = min(len(cohort), k + int(np.bincount(donors).max()))

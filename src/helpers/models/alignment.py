@@ -14,10 +14,9 @@ from scipy.spatial.distance import cdist
 from scipy.stats import norm
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from helpers.models import transport
-from helpers.models.table import Winsoriser
+from helpers.models.table import scaled
 
 
 def mixture_weights(y: np.ndarray, wanted: np.ndarray, n_classes: int) -> np.ndarray:
@@ -39,11 +38,11 @@ class Scaled:
 
     def fit(self, x_partner, y_partner, x, y, n_classes: int) -> Scaled:
         self.weights = mixture_weights(y_partner, y, n_classes)
-        other = self._filler().fit_transform(x_partner)
+        other = make_pipeline(*scaled()[:-1]).fit_transform(x_partner)  # its moments are weighted, below
         mean, covariance = transport.moments(other, self.weights)
         deviation = np.sqrt(covariance.diagonal())
         other = (other - mean) / np.where(deviation > 1e-12, deviation, 1.0)
-        self.scaler = make_pipeline(self._filler(), StandardScaler()).fit(x)
+        self.scaler = make_pipeline(*scaled()).fit(x)
         self.partner = self.move(other, y_partner, self.scaler.transform(x), y)
         return self
 
@@ -54,10 +53,6 @@ class Scaled:
     def move(self, z_partner, y_partner, z, y) -> np.ndarray:
         """The z-scored cells of the other species, brought nearer to the z-scored training cells."""
         return z_partner
-
-    @staticmethod
-    def _filler():
-        return make_pipeline(Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True))
 
 
 class Coral(Scaled):
@@ -111,7 +106,7 @@ class Quantile:
 
     def fit(self, x_partner, y_partner, x, y, n_classes: int) -> Quantile:
         weights = mixture_weights(y_partner, y, n_classes)
-        other, own = (make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True)) for _ in range(2))
+        other, own = (SimpleImputer(strategy="median", keep_empty_features=True) for _ in range(2))
         filled = other.fit_transform(x_partner)
         self.partner = scores(filled, filled, weights)
         self.filler, self.reference = own, own.fit_transform(x)

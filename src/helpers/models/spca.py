@@ -10,12 +10,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import SparsePCA
-from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from helpers.cohorts import Cohort
-from helpers.models.table import TableModel, Winsoriser
+from helpers.models.table import TableModel, scaled
 
 
 def adjusted_variance(scores: np.ndarray) -> np.ndarray:
@@ -52,8 +50,7 @@ class FamilySparsePCA:
         self.seed = seed
 
     def fit(self, cohort: Cohort) -> FamilySparsePCA:
-        self.scaler = make_pipeline(
-            Winsoriser(), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()).fit(cohort.x)
+        self.scaler = make_pipeline(*scaled()).fit(cohort.x)
         z = self.scaler.transform(cohort.x)
         rows, explained, names = [], [], []
         for family, columns in zip(cohort.families, cohort.columns(), strict=True):
