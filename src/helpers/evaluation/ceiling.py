@@ -21,7 +21,10 @@ from helpers.models.table import scaled
 
 
 def votes(predictions: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
-    """One row a cell of the first repeat: ``true``, ``wrong`` (models that err), ``same`` (all say one wrong name)."""
+    """One row a cell of the first repeat: ``true``, ``wrong`` (models that err), ``same`` (all say one wrong name).
+
+    ``said`` is the name that the first of ``models`` gives.
+    """
     part = predictions[(predictions["repeat"] == 0) & predictions["model"].isin(models)]
     said = part.set_index(["cell", "model"])["predicted"].unstack("model")[list(models)]  # noqa: PD010
     true = part.drop_duplicates("cell").set_index("cell")["true"].reindex(said.index)
@@ -49,9 +52,9 @@ def neighbours(cohort: Cohort, k: int = 10) -> np.ndarray:
 
 
 def learning_curve(cohort: Cohort, protocol, shares: Sequence[float]) -> pd.DataFrame:
-    """Macro-F1 of the discriminant by training cells: one row a fold and share of the training donors' cells.
+    """Macro-F1 of the discriminant by training cells: one row a fold and share of the training donors.
 
-    Cells are taken from the first donors of a shuffled list, so a smaller sample also has fewer donors.
+    A share is that of the first donors of a shuffled list, with all their cells; two donors are the least.
     """
     rows = []
     for fold in protocol.folds(cohort):

@@ -27,7 +27,7 @@ from helpers.models.table import BASELINES
 #: Learners of this comparison: all but boosting, which takes ten times as long.
 QUICK = {name: build for name, build in BASELINES.items() if name != "gradient boosting"}
 
-#: What a human cell's metadata say that its recording should not: column → how it becomes a number.
+#: What a human cell's metadata say that its recording should not, as `covariates` makes numbers of it.
 COVARIATES = ("culture", "days_in_culture", "layer_depth", "age_years")
 
 
