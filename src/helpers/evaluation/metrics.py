@@ -15,6 +15,8 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
+from helpers.evaluation.power import standard_error
+
 #: Fewest values from which a spread is estimated: with two runs a 95 % interval spans thirteen standard errors.
 FEWEST = 5
 
@@ -65,7 +67,7 @@ def corrected_mean(values, test_to_train: float) -> Estimate:
         return Estimate(mean, float("nan"), float("nan"), float("nan"))
     if np.ptp(values) == 0:
         return Estimate(mean, float(values[0]), float(values[0]), float(mean == 0))
-    error = np.sqrt(values.var(ddof=1) * (1 / n + test_to_train))
+    error = standard_error(values, test_to_train)
     half = stats.t.ppf(0.975, n - 1) * error
     return Estimate(mean, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, n - 1)))
 
