@@ -13,6 +13,7 @@ import pandas as pd
 
 from helpers.cohorts import Cohort
 from helpers.evaluation import archive
+from helpers.evaluation.bootstrap import f1
 from helpers.evaluation.methods import METHODS, reading, twin
 from helpers.evaluation.metrics import corrected_mean
 from helpers.evaluation.power import smallest_gain
@@ -39,15 +40,10 @@ def class_f1(predictions: pd.DataFrame, classes) -> pd.DataFrame:
     """
     keys = pd.MultiIndex.from_frame(predictions[KEYS])
     rows, index = pd.factorize(keys)
-    counts = np.zeros((len(index), len(classes), 3))
+    counts = np.zeros((len(index), len(classes), len(classes)))
     true, guess = (pd.Categorical(predictions[c], categories=list(classes)).codes for c in ("true", "predicted"))
-    np.add.at(counts[..., 0], (rows, true), 1)
-    np.add.at(counts[..., 1], (rows, guess), 1)
-    hit = true == guess
-    np.add.at(counts[..., 2], (rows[hit], true[hit]), 1)
-    cells = counts[..., 0] + counts[..., 1]
-    f1 = np.divide(2 * counts[..., 2], cells, out=np.zeros_like(cells), where=cells > 0)
-    return pd.DataFrame(f1, pd.MultiIndex.from_tuples(index, names=KEYS), list(classes)).sort_index()
+    np.add.at(counts, (rows, true, guess), 1)
+    return pd.DataFrame(f1(counts), pd.MultiIndex.from_tuples(index, names=KEYS), list(classes)).sort_index()
 
 
 def differences(scores: pd.Series, model: str, reference: str, size: int = 0) -> pd.Series:
