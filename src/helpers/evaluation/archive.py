@@ -159,8 +159,8 @@ def _compact(predictions: pd.DataFrame, cohort: Cohort, steps: int = STEPS) -> p
     probabilities = predictions[[f"p_{c}" for c in cohort.classes]].to_numpy(float)
     if not np.isfinite(probabilities).all():
         raise ArchiveError("found a probability that is not a number, expected finite predictions; nothing was kept")
-    whole = np.rint(probabilities * steps).astype("uint16")
-    return table.assign(**{f"p_{c}": whole[:, i] for i, c in enumerate(cohort.classes)})
+    counted = np.rint(probabilities * steps).astype("uint16")
+    return table.assign(**{f"p_{c}": counted[:, i] for i, c in enumerate(cohort.classes)})
 
 
 def _same_data(about: dict, cohort: Cohort) -> None:

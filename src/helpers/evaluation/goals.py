@@ -59,7 +59,7 @@ def table(data: dict[str, Cohort], folder: str | Path | None = None) -> pd.DataF
 def kept(name: str, data: dict[str, Cohort], folder=None) -> pd.DataFrame | None:
     """Predictions of one experiment of `better`, or None when they are not kept."""
     own = data[better.EXPERIMENTS[name][1]]
-    if name not in archive.kept(folder or archive.science_folder()):
+    if name not in archive.kept(folder):
         return None
     return archive.load(name, better.cells_of(name, own), folder)
 
@@ -119,4 +119,4 @@ def cells_for_gain(human: Cohort, folder=None) -> int | None:
 
 def _compared(folder) -> bool:
     """Whether predictions of the comparison on transfer are kept."""
-    return any(name.startswith(science.PREFIX) for name in archive.kept(folder or archive.science_folder()))
+    return any(name.startswith(science.PREFIX) for name in archive.kept(folder))

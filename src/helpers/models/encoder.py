@@ -62,14 +62,14 @@ class FamilyEncoder:
         self.values = FamilyValues().fit(cohort)
         cells, y = self.values.transform(cohort), torch.from_numpy(cohort.y)
         pool = cells if self.partner is None else join(cells, self.values.of_other(self.partner))
-        self.networks, self.losses = [], []
+        self.networks = []
         for member in range(self.members):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self.seed * 101 + member)
                 network = FamilyTransformer(
                     self.values.widths, len(cohort.classes), self.plan.size, self.plan.layers,
                     dropout=self.plan.dropout, family_dropout=self.plan.family_dropout)
-                self.losses.append(pretrain(network, pool, self.plan))
+                pretrain(network, pool, self.plan)
                 train(network, cells, y, self._weights(y, len(cohort.classes)), self.plan)
             self.networks.append(network.eval())
         return self
