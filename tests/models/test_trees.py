@@ -76,3 +76,9 @@ def test_the_regression_gives_the_same_probabilities():
     assert linear.predict_proba(other) == pytest.approx(pipeline.predict_proba(other), abs=1e-12)
     again = LinearModel.from_arrays(linear.arrays("l."), "l.")
     assert np.array_equal(again.predict_proba(other), linear.predict_proba(other))
+
+
+def test_a_regression_of_two_classes_is_refused():
+    x, y = data()
+    with pytest.raises(ValueError, match="found 2 classes, expected at least three"):
+        LinearModel.of(logistic_regression(0).estimator.fit(x, y > 0))

@@ -24,8 +24,13 @@ class LinearModel(Arrays):
 
     @classmethod
     def of(cls, pipeline) -> LinearModel:
-        """The arrays of a fitted `helpers.models.table.logistic_regression` pipeline of at least three classes."""
+        """The arrays of a fitted `helpers.models.table.logistic_regression` pipeline.
+
+        ValueError for two classes, which share one row of weights.
+        """
         winsoriser, imputer, scaler, regression = (step for _, step in pipeline.steps)
+        if len(regression.classes_) < 3:
+            raise ValueError(f"found {len(regression.classes_)} classes, expected at least three")
         return cls(winsoriser.low_, winsoriser.high_, imputer.statistics_, scaler.mean_, scaler.scale_,
                    regression.coef_, regression.intercept_)
 
