@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from helpers.cohorts import Cohort
-from helpers.models.table import Winsoriser
+from helpers.models.scale import Scale, same_features
 
 
 class Values(NamedTuple):
@@ -50,22 +50,18 @@ class FamilyValues:
         self.features = tuple(cohort.table.columns)
         self.columns = cohort.columns()
         self.widths = tuple(len(members) for members in self.columns)
-        self.scale = _Scale(cohort.x)
+        self.scale = Scale(cohort.x)
         return self
 
     def transform(self, cohort: Cohort) -> Values:
         """Cells of the fitted species. ValueError if the cohort has other features than the fitted one."""
-        if tuple(cohort.table.columns) != self.features:
-            raise ValueError(
-                f"found {len(cohort.table.columns)} features, expected the {len(self.features)} that the scaler was "
-                "fitted on, in the same order; load both cohorts with the same feature set"
-            )
+        same_features(cohort, self.features)
         return self._pack(self.scale(cohort.x), species=0)
 
     def of_other(self, cohort: Cohort) -> Values:
         """Cells of another species, scaled on themselves; features that they lack are masked."""
         x = cohort.table.reindex(columns=list(self.features)).to_numpy()
-        return self._pack(_Scale(x)(x), species=1)
+        return self._pack(Scale(x)(x), species=1)
 
     def _pack(self, x: np.ndarray, species: int) -> Values:
         packed = np.full((len(x), len(self.columns), max(self.widths)), np.nan, np.float32)
@@ -73,18 +69,3 @@ class FamilyValues:
             packed[:, token, : len(members)] = x[:, members]
         seen = torch.from_numpy(np.isfinite(packed))
         return Values(torch.from_numpy(np.nan_to_num(packed)), seen, torch.full((len(x),), species))
-
-
-class _Scale:
-    """Winsorised z-scores by the statistics of some cells (N, P); missing values stay missing."""
-
-    def __init__(self, x: np.ndarray):
-        self.winsoriser = Winsoriser().fit(x)
-        clipped = self.winsoriser.transform(x)
-        clipped = np.where(np.isnan(clipped).all(axis=0), 0.0, clipped)
-        self.mean = np.nanmean(clipped, axis=0)
-        deviation = np.nanstd(clipped, axis=0)
-        self.deviation = np.where(deviation > 1e-12, deviation, 1.0)
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        return (self.winsoriser.transform(x) - self.mean) / self.deviation

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from helpers.cohorts import Cohort
-from helpers.models.table import Winsoriser
+from helpers.models.scale import Scale, same_features
 
 
 class FamilyTokens:
@@ -25,26 +25,14 @@ class FamilyTokens:
 
     def fit(self, cohort: Cohort) -> FamilyTokens:
         self.features = tuple(cohort.table.columns)
-        self.winsoriser = Winsoriser().fit(cohort.x)
-        x = self.winsoriser.transform(cohort.x)
-        empty = np.isnan(x).all(axis=0)
-        filled = np.where(empty, 0.0, x)
-        self.median = np.nanmedian(filled, axis=0)
-        self.mean = np.nanmean(filled, axis=0)
-        deviation = np.nanstd(filled, axis=0)
-        self.deviation = np.where(deviation > 1e-12, deviation, 1.0)
+        self.scale = Scale(cohort.x)
         return self
 
     def transform(self, cohort: Cohort) -> torch.Tensor:
         """(N, families, width) float32. ValueError if the cohort has other features than the fitted one."""
-        if tuple(cohort.table.columns) != self.features:
-            raise ValueError(
-                f"found {len(cohort.table.columns)} features, expected the {len(self.features)} that the scaler was "
-                "fitted on, in the same order; load both cohorts with the same feature set"
-            )
+        same_features(cohort, self.features)
         missing = np.isnan(cohort.x)
-        x = np.where(missing, self.median, self.winsoriser.transform(cohort.x))
-        x = (x - self.mean) / self.deviation
+        x = self.scale(np.where(missing, self.scale.median, cohort.x))
         columns = cohort.columns()
         tokens = np.zeros((len(cohort), len(columns), max(map(len, columns)) + 1), np.float32)
         for i, members in enumerate(columns):
