@@ -67,6 +67,15 @@ def test_an_unknown_method_is_refused(capsys):
     assert "invalid choice: 'magic'" in capsys.readouterr().err
 
 
+def test_more_cells_than_there_are_is_refused_before_any_training(tmp_path, capsys):
+    call = ["science", "--cohort", "simulated", "--methods", "bilstm_pretrained", "--sizes", "0", "60000",
+            "--folder", str(tmp_path / "out")]
+    assert main(call) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("error: found ") and told.endswith("ask for fewer, or for 0, which takes all")
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_data_one_sentence_says_so(tmp_path):
     done = subprocess.run([sys.executable, "-m", "helpers", "science", "--cohort", "dandi", "--folder", str(tmp_path)],
                           capture_output=True, text=True)

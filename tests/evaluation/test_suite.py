@@ -67,6 +67,14 @@ def test_a_number_of_repeats_that_is_none_is_refused(word, capsys):
     assert f"found '{word}', expected a whole number of at least 1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("folds", [1, 1000])
+def test_folds_that_cannot_be_cut_are_refused_before_any_training(folds, tmp_path, capsys):
+    assert main(["suite", "--cohort", "simulated", "--folds", str(folds), "--folder", str(tmp_path / "out")]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"error: found --folds {folds}, expected a number of parts that ")
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_data_one_sentence_says_so(tmp_path):
     done = subprocess.run([sys.executable, "-m", "helpers", "suite", "--cohort", "dandi", "--folder", str(tmp_path)],
                           capture_output=True, text=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 import warnings
 from itertools import islice
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run what is not there yet, one line per method; exit 3 when the data cannot be had."""
+    """Run what is not there yet, one line per method; exit 3 when the data cannot be had, 2 for a wrong call."""
     folder = args.folder or archive.science_folder()
     try:
         mouse = cohorts.load("mouse", "aligned", source=args.cohort)
@@ -64,6 +65,11 @@ def main(args: argparse.Namespace) -> int:
             print(f"{name:<20} kept", flush=True)
             continue
         method, protocol = METHODS[name], base(args.repeats)
+        try:  # before the first minutes of training
+            list(Sample(protocol, max(args.sizes)).folds(human))
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
         start = time.perf_counter()
         predictions, seconds = run(name, mouse, human, protocol, args.sizes, args.jobs)
         archive.keep(PREFIX + name, predictions, protocol, folder, cohort=human, title=method.title, twin=method.twin,

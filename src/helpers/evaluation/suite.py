@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -35,8 +36,9 @@ KEPT = "suite"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
-    parser.add_argument("--repeats", type=count, default=10, help="times that the human cells are cut (default 10)")
-    parser.add_argument("--folds", type=count, default=5, help="parts they are cut into (default 5)")
+    parser.add_argument("--repeats", type=count, default=10,
+                        help="times that the human cells are cut (default: %(default)s)")
+    parser.add_argument("--folds", type=count, default=5, help="parts they are cut into (default: %(default)s)")
     parser.add_argument("--grouped", action="store_true", help="keep donors apart, in folds and in validation")
     parser.add_argument("--stopping", default="matched", choices=STOP_ON, help="scores that stop the training")
     parser.add_argument("--inputs", default=INPUTS[0], choices=INPUTS, help="how a token enters the network")
@@ -48,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run, write, print one line per regime; exit 3 when the data cannot be had."""
+    """Run, write, print one line per regime; exit 3 when the data cannot be had, 2 when cells cannot be cut so."""
     start = time.perf_counter()
     try:
         mouse = cohorts.load("mouse", "aligned", source=args.cohort).four_classes()
@@ -57,6 +59,12 @@ def main(args: argparse.Namespace) -> int:
         print(f"No data: {error}")
         return 3
     protocol = CrossValidation(args.folds, args.repeats, grouped=args.grouped)
+    try:  # before the first minutes of training
+        next(protocol.folds(human))
+    except ValueError as error:
+        print(f"error: found --folds {args.folds}, expected a number of parts that {len(human)} cells can be cut into; "
+              f"choose another ({str(error).rstrip('.')})", file=sys.stderr)
+        return 2
     predictions = run(mouse, human, protocol, args.stopping, args.jobs, inputs=args.inputs, grouped=args.grouped,
                       epochs=args.epochs, plan=Plan(precision=args.precision))
     seconds = time.perf_counter() - start
