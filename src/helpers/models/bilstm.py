@@ -39,16 +39,25 @@ AFTER_JOINT = {"rate": 3e-4}
 
 @dataclass(frozen=True)
 class Partner:
-    """Cells of the other species for joint training, scaled on themselves once for all folds."""
+    """Cells of the other species for joint training, scaled on themselves once for all folds.
 
-    cells: Cells
+    ``x`` (N, T, W) tokens and ``y`` (N,) class codes are NumPy arrays: joblib maps those into the memory of all
+    processes, where it would send tensors to each fold anew.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
     n_classes: int
 
     @classmethod
     def of(cls, cohort: Cohort) -> Partner:
         """The partner made of all cells of a cohort; no cell of the species of interest takes part."""
-        tokens = FamilyTokens().fit(cohort).transform(cohort)
-        return cls(Cells(tokens, torch.from_numpy(cohort.y)), len(cohort.classes))
+        return cls(FamilyTokens().fit(cohort).transform(cohort).numpy(), cohort.y, len(cohort.classes))
+
+    @property
+    def cells(self) -> Cells:
+        """A copy for training, as joblib's arrays cannot be written to."""
+        return Cells(torch.tensor(self.x), torch.tensor(self.y))
 
 
 @dataclass

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from helpers.models.objectives import HEADS
+from helpers.models.product import tanh_units
 
 INPUTS = ("layer norm", "family embedding")
 POOLINGS = ("attention", "last step")
@@ -53,7 +54,8 @@ class FamilyBiLSTM(nn.Module):
             weights = torch.zeros(states.shape[:2])
             weights[:, -1] = 1
             return states[:, -1], weights
-        weights = torch.softmax(self.attend(states).squeeze(-1), dim=1)
+        hidden, _, score = self.attend
+        weights = torch.softmax(score(tanh_units(states, hidden.weight, hidden.bias)).squeeze(-1), dim=1)
         return torch.bmm(weights.unsqueeze(1), states).squeeze(1), weights
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
