@@ -1,7 +1,8 @@
 """The same protocol written the straightforward way: one fold at a time, a data loader, an ordinary optimiser.
 
-This is what `helpers` is timed against. It uses the package's network, so both train the same model; the loop,
-the batches, the loss, the scores and the three regimes are written here once more, plainly.
+This is what `helpers` is timed against. The network has the package's layers, so both train the same model; how
+they are called, the loop, the batches, the loss, the scores and the three regimes are written here once more,
+plainly.
 """
 
 from __future__ import annotations
@@ -15,6 +16,15 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from helpers.models.network import FamilyBiLSTM
+
+
+class PlainBiLSTM(FamilyBiLSTM):
+    """The package's layers, each called as PyTorch gives it."""
+
+    def encode(self, x):
+        states, _ = self.lstm(self.norm(x))
+        weights = torch.softmax(self.attend(states).squeeze(-1), dim=1)
+        return torch.bmm(weights.unsqueeze(1), states).squeeze(1), weights
 
 
 def class_weights(y, n_classes):
@@ -83,7 +93,7 @@ def split(x, y, seed):
 
 
 def network_for(x, heads):
-    return FamilyBiLSTM(x.shape[1], x.shape[2], [4] * heads)
+    return PlainBiLSTM(x.shape[1], x.shape[2], [4] * heads)
 
 
 def pretrain(mouse, seed, epochs):
