@@ -3,8 +3,8 @@
 Both sides train the same network on the same folds for the same number of epochs, one after the other in
 one run: first the plain side, one fold at a time on all cores; then this package, folds over processes of one
 thread. The mouse model is trained once per repeat on both sides, and is timed as well. Each side has processes
-of its own, in which nothing else is done, and they are started beforehand, as a suite of many folds pays for that
-once. The plain side's time is taken in its process, so that it does not pay for handing cells over; here that
+of its own, in which nothing else is done, and they are warm, as a suite of many folds pays for that once. The
+plain side's time is taken in its process, so that it does not pay for handing cells over; here that
 is part of the time.
 
 Two data sets: random numbers of the paper's shape, twelve families of 150 columns, and the aligned published
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--data", choices=("random", "published", "both"), default="both")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes here (default: one per core)")
     parser.add_argument("--threads", type=int, help="threads of the plain side (default: as many as processes)")
-    parser.add_argument("--rounds", type=int, default=3, help="times that each regime is timed on both sides")
+    parser.add_argument("--rounds", type=int, default=5, help="times that each regime is timed on both sides")
     parser.add_argument("--epochs", type=int, help="of each stage; up to 7, so that nothing stops early")
     parser.add_argument("--precision", choices=("float32", "bfloat16"),
                         help="of matrix products here; the plain side has float32 (default: those of `PRECISIONS`)")
@@ -53,12 +53,11 @@ def main() -> None:
     if not 1 <= (args.epochs or 1) <= 7:
         parser.error(f"found --epochs {args.epochs}, expected 1 to 7; with more, one side may stop earlier")
     print(f"load before the run {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    alone = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-    with joblib.parallel_config("loky", n_jobs=args.jobs), alone:
+    with joblib.parallel_config("loky", n_jobs=args.jobs):
         for name in ("random", "published") if args.data == "both" else (args.data,):
             mouse, human, epochs = DATA[name]()
             for precision in [args.precision] if args.precision else PRECISIONS[name]:
-                compare(name, mouse, human, args.epochs or epochs, precision, alone, args)
+                compare(name, mouse, human, args.epochs or epochs, precision, args)
 
 
 def random_cells(n: int, species: str, seed: int) -> Cohort:
@@ -85,7 +84,7 @@ PRECISIONS = {"random": ("float32",), "published": ("float32", "bfloat16")}
 GOALS = {("random", "float32"): 1.6, ("published", "bfloat16"): 2.5}
 
 
-def compare(name: str, mouse: Cohort, human: Cohort, epochs: int, precision: str, alone, args) -> None:
+def compare(name: str, mouse: Cohort, human: Cohort, epochs: int, precision: str, args) -> None:
     jobs, plan = args.jobs, Plan(precision=precision)
     folds = list(CrossValidation(5, args.rounds).folds(human))
     # A process imports its libraries with its first task, and is replaced by joblib when it has grown by much
@@ -95,7 +94,6 @@ def compare(name: str, mouse: Cohort, human: Cohort, epochs: int, precision: str
                       for _ in range(jobs))
     mouse_tokens = FamilyTokens().fit(mouse).transform(mouse)
     scaled_mouse = mouse_tokens.numpy(), mouse.y
-    alone.submit(in_turn, args.threads, plain_mouse, [(scaled_mouse, 0, 1)]).result()
     rates = joblib.Parallel()(joblib.delayed(product_rates)() for _ in range(jobs))
     sgemm, fastest = (statistics.mean(rate) for rate in zip(*rates, strict=True))
     print(f"\n{name}, {precision}: {len(human)} human cells, {len(mouse)} mouse cells, {epochs} epochs a stage, "
@@ -106,23 +104,26 @@ def compare(name: str, mouse: Cohort, human: Cohort, epochs: int, precision: str
     work["mouse model"] = jobs * flops * epochs * (3 * 0.8 + 0.2) * len(mouse)
     seconds, tables = {}, []
     for turn in range(args.rounds):
-        # On the plain side one mouse model after the other; here as many at once as there are processes.
-        tasks = [(scaled_mouse, seed, epochs) for seed in range(jobs)]
-        there, models = alone.submit(in_turn, args.threads, plain_mouse, tasks).result()
-        here, donors = timed(lambda: pretrain(mouse, jobs, jobs, epochs=epochs, plan=plan))
-        seconds.setdefault("mouse model", []).append((there, here))
-        builders = regimes(mouse, dict.fromkeys(range(args.rounds), donors[0]), epochs=epochs, plan=plan)
-        sample = [fold for fold in folds if fold.repeat == turn][: 2 * jobs]
-        for regime in REGIMES:
-            tasks = [(regime, human, fold, scaled_mouse, models[0], epochs) for fold in sample]
-            there, theirs = alone.submit(in_turn, args.threads, plain_fold, tasks).result()
-            tasks = [(builders[regime], human, fold) for fold in sample]
-            here, ours = timed(
-                lambda tasks=tasks: joblib.Parallel()(joblib.delayed(our_fold)(*task) for task in tasks))
-            seconds.setdefault(regime, []).append((there, here))
-            for fold, a, b in zip(sample, theirs, ours, strict=True):
-                test = human.take(fold.test)
-                tables += [as_table(f"{regime}, plain", fold, test, a), as_table(f"{regime}, here", fold, test, b)]
+        # How often a process asks the kernel for memory depends on where its heap happens to lie: one for each round.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+            alone.submit(in_turn, args.threads, plain_mouse, [(scaled_mouse, 0, 1)]).result()
+            # On the plain side one mouse model after the other; here as many at once as there are processes.
+            tasks = [(scaled_mouse, seed, epochs) for seed in range(jobs)]
+            there, models = alone.submit(in_turn, args.threads, plain_mouse, tasks).result()
+            here, donors = timed(lambda: pretrain(mouse, jobs, jobs, epochs=epochs, plan=plan))
+            seconds.setdefault("mouse model", []).append((there, here))
+            builders = regimes(mouse, dict.fromkeys(range(args.rounds), donors[0]), epochs=epochs, plan=plan)
+            sample = [fold for fold in folds if fold.repeat == turn][: 2 * jobs]
+            for regime in REGIMES:
+                tasks = [(regime, human, fold, scaled_mouse, models[0], epochs) for fold in sample]
+                there, theirs = alone.submit(in_turn, args.threads, plain_fold, tasks).result()
+                tasks = [(builders[regime], human, fold) for fold in sample]
+                here, ours = timed(
+                    lambda tasks=tasks: joblib.Parallel()(joblib.delayed(our_fold)(*task) for task in tasks))
+                seconds.setdefault(regime, []).append((there, here))
+                for fold, a, b in zip(sample, theirs, ours, strict=True):
+                    test = human.take(fold.test)
+                    tables += [as_table(f"{regime}, plain", fold, test, a), as_table(f"{regime}, here", fold, test, b)]
 
     for part, pairs in seconds.items():
         report(part, pairs, work[part], jobs, sgemm, fastest)

@@ -36,6 +36,15 @@ def test_a_normal_score_depends_on_the_order_alone():
     pd.testing.assert_frame_equal(normal_scores(x, np.ones(50)), normal_scores(np.exp(3 * x), np.ones(50)))
 
 
+def test_the_order_of_rows_says_nothing():
+    rng = np.random.default_rng(0)
+    x, weights = pd.DataFrame({"a": rng.integers(3, size=60), "b": np.nan}), rng.uniform(1, 2, 60)
+    scores = normal_scores(x, weights)
+    assert scores.groupby(x["a"])["a"].nunique().tolist() == [1, 1, 1]
+    shuffled = rng.permutation(60)
+    pd.testing.assert_frame_equal(normal_scores(x.iloc[shuffled], weights[shuffled]), scores.iloc[shuffled])
+
+
 def test_weights_move_the_middle():
     """With the upper two of four cells counted three times, the middle of the mass lies between them."""
     scores = normal_scores(pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0]}), np.array([1.0, 1.0, 3.0, 3.0]))["a"]
