@@ -45,13 +45,15 @@ _UNIT_TEXT = {"MOhm": "MΩ", "GOhm": "GΩ", "mV*s": "mV·s"}
 def shades(names: Iterable[str]) -> dict[str, tuple[float, float, float]]:
     """Name → colour, dark to light in the order of the names: for what is no subclass and no species, as methods are.
 
-    They are shades of one violet that no subclass has; give filled areas a dark edge, for the last one is pale.
+    They are shades of one violet that no subclass has, none too pale for a thin line on white. Name first what the
+    figure is about, and let a marker, a line style or an edge tell them apart as well.
 
     >>> [name for name, (red, _, _) in shades(["attention", "ablation"]).items() if red < 0.5]
     ['attention']
     """
     names = list(names)
-    return dict(zip(names, sns.color_palette("Purples_r", len(names)), strict=True))
+    violets = plt.colormaps["Purples_r"](np.linspace(0.02, 0.45, len(names)))[:, :3]
+    return dict(zip(names, map(tuple, violets.tolist()), strict=True))
 
 
 def use_style() -> None:
@@ -99,10 +101,10 @@ def confusion_map(matrix: pd.DataFrame, ax, title: str) -> None:
     ax.tick_params(axis="y", rotation=0)
 
 
-def intervals(summary: pd.DataFrame, score: str, ax, reference: float | None = None, colour: str = "#0072B2") -> None:
+def intervals(summary: pd.DataFrame, score: str, ax, reference: float | None = None, colour: str = "black") -> None:
     """Mean and interval of one score per model (`helpers.evaluation.summary`), one row a model.
 
-    ``reference`` draws the paper's value as a dashed line.
+    ``colour`` is that of the species whose cells were scored; ``reference`` draws the paper's value as a dashed line.
     """
     rows = np.arange(len(summary))[::-1]
     error = np.abs(summary[[f"{score}_low", f"{score}_high"]].sub(summary[score], axis=0)).T.to_numpy()
