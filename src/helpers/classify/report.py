@@ -20,10 +20,11 @@ SHOWN_FAMILIES = 3
 _SWEEPS = {"_rheo": ", at rheobase", "_ramp": ", on a ramp", "_short_square": ", short pulse", "_hero": ", hero sweep"}
 _UNITS = {"MOhm": "MΩ", "GOhm": "GΩ", "1": ""}
 
+# Bars and traces are violet, for the other colours of the book each mean a subclass or a species.
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1b1b1b;--soft:#5c5c5c;--ground:#fff;--line:#d9d9d9;--bar:#0072b2;--against:#b34700}
-@media(prefers-color-scheme:dark){:root{--ink:#ececec;--soft:#ababab;--ground:#16181b;--line:#3d4147;--bar:#56b4e9;
---against:#e8914f}}
+:root{color-scheme:light dark;--ink:#1b1b1b;--soft:#5c5c5c;--ground:#fff;--line:#d9d9d9;--bar:#54278f;--against:#9f86d0}
+@media(prefers-color-scheme:dark){:root{--ink:#ececec;--soft:#ababab;--ground:#16181b;--line:#3d4147;--bar:#b9a8e6;
+--against:#8370b8}}
 body{margin:0 auto;max-width:44rem;padding:1rem;background:var(--ground);color:var(--ink);
 font:1rem/1.5 system-ui,sans-serif}
 h1,p,li{overflow-wrap:anywhere}h1{font-size:1.3rem;margin:.2rem 0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
