@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +52,25 @@ def test_shades_are_distinct_ordered_and_far_from_every_colour_with_a_meaning(n)
     assert min(np.linalg.norm(np.subtract(a, b)) for a in shades.values() for b in taken) > 0.25
     light = np.array(list(shades.values())) @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(light) > 0.05).all()
+    linear = np.where((rgb := np.array(list(shades.values()))) <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    contrast = 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05)  # with the white ground, by WCAG
+    assert (contrast >= 3).all()
+
+
+def test_no_chapter_and_no_module_writes_the_colour_of_a_subclass_or_species_by_hand(root):
+    """It would draw something else in a colour that has a meaning, or fall behind when the palette changes."""
+    palettes = (figures.SUBCLASS_COLOURS, figures.SPECIES_COLOURS, figures.CONDITION_COLOURS)
+    meanings = {colour.lower(): name for palette in palettes for name, colour in palette.items()}
+    package = Path(figures.__file__).parent
+    sources = [*(root / "notebooks").glob("*.md"), *package.rglob("*.py"), *package.rglob("*.html")]
+    sources.remove(package / "figures.py")
+    assert len(sources) > 50
+    assert not [
+        f"{source.name}: {literal} is the colour of {meanings[literal.lower()]}"
+        for source in sources
+        for literal in re.findall(r"#[0-9A-Fa-f]{6}\b", source.read_text(encoding="utf-8"))
+        if literal.lower() in meanings
+    ]
 
 
 def test_families_among_some_features_keep_their_order_and_none_is_empty():
