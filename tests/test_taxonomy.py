@@ -43,15 +43,21 @@ def test_species_and_slices_have_no_colour_of_a_subclass():
     assert others.isdisjoint(figures.SUBCLASS_COLOURS.values())
 
 
+@pytest.mark.parametrize("filled", [False, True])
 @pytest.mark.parametrize("n", [1, 2, 4, 6])
-def test_shades_are_distinct_ordered_and_far_from_every_colour_with_a_meaning(n):
-    shades = figures.shades(f"method {k}" for k in range(n))
+def test_shades_are_distinct_ordered_and_far_from_every_colour_with_a_meaning(n, filled):
+    shades = figures.shades((f"method {k}" for k in range(n)), filled=filled)
     assert list(shades) == [f"method {k}" for k in range(n)]
     taken = [to_rgb(c) for palette in (figures.SUBCLASS_COLOURS, figures.SPECIES_COLOURS, figures.CONDITION_COLOURS)
              for c in palette.values()]
     assert min(np.linalg.norm(np.subtract(a, b)) for a in shades.values() for b in taken) > 0.25
     light = np.array(list(shades.values())) @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(light) > 0.05).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 6])
+def test_no_shade_is_too_pale_for_a_line_on_white(n):
+    shades = figures.shades(f"method {k}" for k in range(n))
     linear = np.where((rgb := np.array(list(shades.values()))) <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     contrast = 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05)  # with the white ground, by WCAG
     assert (contrast >= 3).all()

@@ -42,17 +42,18 @@ _SWEEPS = {"_rheo": " at rheobase", "_hero": ", hero sweep", "_ramp": ", ramp", 
 _UNIT_TEXT = {"MOhm": "MΩ", "GOhm": "GΩ", "mV*s": "mV·s"}
 
 
-def shades(names: Iterable[str]) -> dict[str, tuple[float, float, float]]:
+def shades(names: Iterable[str], filled: bool = False) -> dict[str, tuple[float, float, float]]:
     """Name → colour, dark to light in the order of the names: for what is no subclass and no species, as methods are.
 
     They are shades of one violet that no subclass has, none too pale for a thin line on white. Name first what the
-    figure is about, and let a marker, a line style or an edge tell them apart as well.
+    figure is about, and let a marker or a line style tell them apart as well. Areas (``filled``) take a wider range
+    of shades; give them a dark edge, for the last one is pale.
 
     >>> [name for name, (red, _, _) in shades(["attention", "ablation"]).items() if red < 0.5]
     ['attention']
     """
     names = list(names)
-    violets = plt.colormaps["Purples_r"](np.linspace(0.02, 0.45, len(names)))[:, :3]
+    violets = plt.colormaps["Purples_r"](np.linspace(0.02, 0.75 if filled else 0.45, len(names)))[:, :3]
     return dict(zip(names, map(tuple, violets.tolist()), strict=True))
 
 
