@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from helpers.evaluation import CrossValidation
 from helpers.evaluation.regimes import REGIMES, pretrain, regimes
 from helpers.models.tokens import FamilyTokens
 
@@ -45,6 +46,18 @@ def test_the_plain_side_learns_what_the_package_learns(bench, regime):
     ours = model.predict_proba(test).argmax(1)
     assert min((theirs == test.y).mean(), (ours == test.y).mean()) > 0.9
     assert np.mean(theirs == ours) > 0.9
+
+
+def test_the_plain_side_takes_one_task_after_the_other(bench):
+    human, mouse = (make_cohort(n=n, seed=seed) for n, seed in ((100, 1), (150, 2)))
+    fold = next(iter(CrossValidation(5, 1).folds(human)))
+    scaled = FamilyTokens().fit(mouse).transform(mouse).numpy(), mouse.y
+    _, (donor,) = bench.in_turn(1, bench.plain_mouse, [(scaled, 0, 1)])
+    tasks = [(regime, human, fold, scaled, donor, 1) for regime in REGIMES]
+    seconds, results = bench.in_turn(1, bench.plain_fold, tasks)
+    assert seconds > 0
+    assert [p.shape for p in results] == 3 * [(len(fold.test), len(human.classes))]
+    np.testing.assert_allclose([p.sum(axis=1) for p in results], 1, rtol=1e-5)
 
 
 def test_random_cells_have_the_shape_that_is_promised(bench):

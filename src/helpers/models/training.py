@@ -126,9 +126,9 @@ def train(network, cells: Cells, validation: Cells, plan: Plan, generator: torch
 def keep_freed_memory() -> None:
     """Have this process keep the memory that a training step frees, up to 64 MB.
 
-    As it comes, glibc gives blocks of some megabytes back to the kernel at once, and the next step gets them anew,
-    page by page and filled with zeros; for the paper's twelve families of 150 columns this is a quarter of the
-    time. With another C library nothing is done. See mallopt(3).
+    As it comes, glibc may give blocks of some megabytes back to the kernel at once, and the next step gets them
+    anew, page by page and filled with zeros; with the paper's twelve families of 150 columns this takes up to a
+    quarter of the time. It holds for the whole process. With another C library nothing is done. See mallopt(3).
     """
     if platform.libc_ver()[0] == "glibc":
         mmap_threshold, trim_threshold = -3, -1
