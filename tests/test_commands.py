@@ -129,7 +129,9 @@ def test_a_stopped_command_says_whether_it_goes_on(place, monkeypatch, capsys, c
 @pytest.mark.slow
 def test_a_stopped_simulation_leaves_whole_files_and_no_traceback(tmp_path):
     words = [sys.executable, "-m", "helpers", "simulate", "--cells", "40", "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    # A shell starts what it puts into the background deaf to Ctrl-C, and children inherit that.
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         until = time.monotonic() + 240
         while not (tmp_path / "out" / "cells.csv").exists():
