@@ -226,7 +226,8 @@ def test_a_step_finds_the_memory_that_the_last_one_freed():
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
     page_faults()  # the first steps take the memory
-    assert page_faults() < 5_000  # as glibc comes it is up to 180,000, by where the heap happens to lie
+    # As glibc comes it is up to 180,000, by where the heap happens to lie.
+    assert min(page_faults() for _ in range(2)) < 5_000
 
 
 def test_low_precision_learns_too():
