@@ -4,8 +4,8 @@ Both sides train the same network on the same folds for the same number of epoch
 one run: first the plain side, one fold at a time on all cores; then this package, folds over processes of one
 thread. The mouse model is trained once per repeat on both sides, and is timed as well. Each side has processes
 of its own, in which nothing else is done, and they are warm, as a suite of many folds pays for that once. The
-plain side's time is taken in its process, so that it does not pay for handing cells over; here that
-is part of the time.
+plain side's time is taken in its process, so that it does not pay for handing cells over; here that is part of
+the time.
 
 Two data sets: random numbers of the paper's shape, twelve families of 150 columns, and the aligned published
 features. Beside the ratio stand the arithmetic rate per core, the machine's own rates of matrix products, by
@@ -31,8 +31,8 @@ from helpers import cohorts, taxonomy
 from helpers.cohorts import Cohort
 from helpers.evaluation import CrossValidation, as_table, corrected_mean, fold_differences
 from helpers.evaluation.regimes import REGIMES, pretrain, regimes
+from helpers.models import product
 from helpers.models.bilstm import BiLSTM
-from helpers.models.product import product
 from helpers.models.tokens import FamilyTokens
 from helpers.models.training import Plan
 
@@ -104,26 +104,12 @@ def compare(name: str, mouse: Cohort, human: Cohort, epochs: int, precision: str
     work["mouse model"] = jobs * flops * epochs * (3 * 0.8 + 0.2) * len(mouse)
     seconds, tables = {}, []
     for turn in range(args.rounds):
+        sample = [fold for fold in folds if fold.repeat == turn][: 2 * jobs]
         # How often a process asks the kernel for memory depends on where its heap happens to lie: one for each round.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
-            alone.submit(in_turn, args.threads, plain_mouse, [(scaled_mouse, 0, 1)]).result()
-            # On the plain side one mouse model after the other; here as many at once as there are processes.
-            tasks = [(scaled_mouse, seed, epochs) for seed in range(jobs)]
-            there, models = alone.submit(in_turn, args.threads, plain_mouse, tasks).result()
-            here, donors = timed(lambda: pretrain(mouse, jobs, jobs, epochs=epochs, plan=plan))
-            seconds.setdefault("mouse model", []).append((there, here))
-            builders = regimes(mouse, dict.fromkeys(range(args.rounds), donors[0]), epochs=epochs, plan=plan)
-            sample = [fold for fold in folds if fold.repeat == turn][: 2 * jobs]
-            for regime in REGIMES:
-                tasks = [(regime, human, fold, scaled_mouse, models[0], epochs) for fold in sample]
-                there, theirs = alone.submit(in_turn, args.threads, plain_fold, tasks).result()
-                tasks = [(builders[regime], human, fold) for fold in sample]
-                here, ours = timed(
-                    lambda tasks=tasks: joblib.Parallel()(joblib.delayed(our_fold)(*task) for task in tasks))
-                seconds.setdefault(regime, []).append((there, here))
-                for fold, a, b in zip(sample, theirs, ours, strict=True):
-                    test = human.take(fold.test)
-                    tables += [as_table(f"{regime}, plain", fold, test, a), as_table(f"{regime}, here", fold, test, b)]
+            for part, pair, predictions in one_round(alone, sample, mouse, human, scaled_mouse, epochs, plan, args):
+                seconds.setdefault(part, []).append(pair)
+                tables += predictions
 
     for part, pairs in seconds.items():
         report(part, pairs, work[part], jobs, sgemm, fastest)
@@ -141,6 +127,26 @@ def compare(name: str, mouse: Cohort, human: Cohort, epochs: int, precision: str
             gap = corrected_mean(values, 0.25)
             print(f"  {regime:<12} macro-F1 here minus plain {gap.mean:+.3f} "
                   f"({gap.low:+.3f} to {gap.high:+.3f}, {len(values)} folds)")
+
+
+def one_round(alone, sample, mouse: Cohort, human: Cohort, scaled_mouse, epochs: int, plan: Plan, args):
+    """Each part with its seconds on both sides and the tables of what both predict; ``alone`` runs the plain side."""
+    alone.submit(in_turn, args.threads, plain_mouse, [(scaled_mouse, 0, 1)]).result()
+    # On the plain side one mouse model after the other; here as many at once as there are processes.
+    tasks = [(scaled_mouse, seed, epochs) for seed in range(args.jobs)]
+    there, models = alone.submit(in_turn, args.threads, plain_mouse, tasks).result()
+    here, donors = timed(lambda: pretrain(mouse, args.jobs, args.jobs, epochs=epochs, plan=plan))
+    yield "mouse model", (there, here), []
+    builders = regimes(mouse, {sample[0].repeat: donors[0]}, epochs=epochs, plan=plan)
+    for regime in REGIMES:
+        tasks = [(regime, human, fold, scaled_mouse, models[0], epochs) for fold in sample]
+        there, theirs = alone.submit(in_turn, args.threads, plain_fold, tasks).result()
+        tasks = [joblib.delayed(our_fold)(builders[regime], human, fold) for fold in sample]
+        here, ours = timed(lambda tasks=tasks: joblib.Parallel()(tasks))
+        yield regime, (there, here), [
+            as_table(f"{regime}, {side}", fold, human.take(fold.test), p)
+            for side, predicted in (("plain", theirs), ("here", ours))
+            for fold, p in zip(sample, predicted, strict=True)]
 
 
 def report(part: str, pairs, flops: float, jobs: int, sgemm: float, fastest: float) -> None:
@@ -184,10 +190,14 @@ def our_fold(build, human, fold):
 
 
 def product_rates(n: int = 1024, repeats: int = 20) -> tuple[float, float]:
-    """GFLOP/s of one thread multiplying two square float32 matrices, the best of some tries: by `@`, by oneDNN."""
+    """GFLOP/s of one thread multiplying two square float32 matrices, the best of some tries: by `@`, by oneDNN.
+
+    Where there is no oneDNN its rate is that of `@`.
+    """
     torch.set_num_threads(1)
     a, b = torch.randn(n, n), torch.randn(n, n)
-    seconds = [min(timed(run)[0] for _ in range(repeats)) for run in (lambda: a @ b, lambda: product(a, b))]
+    runs = torch.matmul, product.product if product.ONEDNN else torch.matmul
+    seconds = [min(timed(lambda run=run: run(a, b))[0] for _ in range(repeats)) for run in runs]
     return tuple(2 * n**3 / s / 1e9 for s in seconds)
 
 

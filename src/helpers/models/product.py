@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import linear
 
 #: oneDNN's product, where this PyTorch has it. PyTorch's compiler calls it; it has no public name.
-_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
 
 def tanh_units(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -21,7 +21,7 @@ def tanh_units(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> tor
     >>> tanh_units(torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([100.0])).tolist()
     [[1.0]]
     """
-    plain = _ONEDNN is None or torch.is_autocast_enabled("cpu")
+    plain = ONEDNN is None or torch.is_autocast_enabled("cpu")
     if plain or x.device.type != "cpu" or not x.dtype == weight.dtype == torch.float32:
         return torch.tanh(linear(x, weight, bias))
     return _TanhUnits.apply(x.flatten(0, -2), weight, bias).view(*x.shape[:-1], -1)
@@ -44,4 +44,4 @@ class _TanhUnits(torch.autograd.Function):
 
 def product(a: torch.Tensor, b: torch.Tensor, bias: torch.Tensor | None = None, then: str = "none") -> torch.Tensor:
     """``a`` (M, K) times ``b`` (N, K) transposed, plus ``bias`` (N,); 32-bit, by oneDNN."""
-    return _ONEDNN(a, b, bias, then, [], "")
+    return ONEDNN(a, b, bias, then, [], "")
