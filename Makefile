@@ -12,8 +12,9 @@ VENV         ?= .venv
 JOBS         ?= 2
 TORCH_INDEX  ?= https://download.pytorch.org/whl/cpu
 BIN          := $(VENV)/bin
-HELPERS      := $(BIN)/python -m helpers
-DATA_CHECK   ?= $(HELPERS) data --choose
+PATCHTYPE    := $(BIN)/patchtype
+PRESS        := $(BIN)/python -m bookpress
+DATA_CHECK   ?= $(PATCHTYPE) data --choose
 export OMP_NUM_THREADS ?= 1
 export PYTHONHASHSEED := 0
 
@@ -45,28 +46,28 @@ lock:  ## resolve pyproject.toml into requirements*.txt (needs uv)
 
 SOURCES  := $(sort $(wildcard notebooks/[0-9][0-9]_*.md))
 EXECUTED := $(SOURCES:notebooks/%.md=_build/executed/notebooks/%.ipynb)
-ROOM     := src/helpers/book
-# What a notebook may import, and what runs it. The rest of the book's room only shapes pages.
-CODE     := $(shell find src/helpers -type f -not -path '*/__pycache__/*' -not -path '$(ROOM)/*' -not -path 'src/helpers/teaching/*' \
-              -not -name __main__.py 2>/dev/null) $(wildcard $(addprefix $(ROOM)/,run.py watch.py notebook.py))
-PAGES    := $(shell find book assets $(ROOM) src/helpers/teaching -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml
+ROOM     := src/bookpress
+# What a notebook may import, and what runs it. The rest of the press only shapes pages.
+CODE     := $(shell find src/patchtype src/helpers -type f -not -path '*/__pycache__/*' -not -name __main__.py 2>/dev/null) \
+              $(wildcard $(addprefix $(ROOM)/,run.py watch.py notebook.py))
+PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml
 
 .PHONY: book
 book: env  ## build the book into _build/html, running only what changed
 	@cohort=$$($(DATA_CHECK)) && HELPERS_COHORT="$${cohort:-$$HELPERS_COHORT}" \
 	  $(MAKE) --no-print-directory -j$(JOBS) STEP=book _build/html/index.html
-	@$(HELPERS) summary
+	@$(PRESS) summary
 
-# Which notebook needs which stands in their front matter; `helpers needs` writes it down for make.
+# Which notebook needs which stands in their front matter; `bookpress needs` writes it down for make.
 ifeq ($(STEP),book)
 include _build/needs.mk
 endif
 
 _build/needs.mk: $(SOURCES) $(wildcard $(ROOM)/notebook.py)
-	@$(HELPERS) needs
+	@$(PRESS) needs
 
 $(EXECUTED): _build/executed/notebooks/%.ipynb: notebooks/%.md $(CODE) _build/settings
-	@$(HELPERS) run $<
+	@$(PRESS) run $<
 
 # These chapters are computed from kept predictions.
 _build/executed/notebooks/06_cross_species_transfer.ipynb: $(wildcard science/suite.json)
@@ -75,7 +76,7 @@ _build/executed/notebooks/08_fair_transfer.ipynb: $(wildcard science/transfer_*.
 _build/executed/notebooks/09_better_model.ipynb: $(wildcard science/*.json)
 
 _build/html/index.html: $(EXECUTED) $(PAGES) _build/commit
-	@$(HELPERS) render
+	@$(PRESS) render
 	@touch $@
 
 # These two files change only when what they say changes: settings reruns all notebooks, commit renders anew.
@@ -87,17 +88,17 @@ _build/settings _build/commit: always
 
 .PHONY: notebooks
 notebooks: env  ## write notebooks/*.ipynb from their sources
-	@$(HELPERS) notebooks
+	@$(PRESS) notebooks
 
 .PHONY: offline
 offline: book  ## write the book as one archive and one PDF into _build/offline
-	@$(HELPERS) offline
+	@$(PRESS) offline
 
 .PHONY: student slides
 student: env  ## write the student's and the instructor's bundle into _build
-	@$(HELPERS) student
+	@$(PRESS) student
 slides: env  ## write slides from the executed notebooks into _build/slides.html
-	@$(HELPERS) slides
+	@$(PRESS) slides
 
 .PHONY: serve
 serve:  ## show the built book on http://localhost:8000
@@ -107,20 +108,20 @@ serve:  ## show the built book on http://localhost:8000
 
 .PHONY: suite bench science better bench-science
 suite: env  ## train every human regime over ten repeats of five folds, into _build/suite and science
-	@$(HELPERS) suite --keep
+	@$(PATCHTYPE) suite --keep
 bench: env  ## time extraction and training against plain implementations of the same
 	@$(BIN)/python benchmarks/extraction.py
 	@$(BIN)/python benchmarks/training.py
 science: env  ## run every method of the comparison on transfer that is not kept in science/ yet
-	@$(HELPERS) science --jobs $(JOBS)
+	@$(PATCHTYPE) science --jobs $(JOBS)
 better: env  ## try the better model on development donors and score it once on final ones, into science
-	@$(HELPERS) better
+	@$(PATCHTYPE) better
 bench-science: env  ## goals of the book against kept predictions: goal, value, interval, verdict
 	@$(BIN)/python benchmarks/science.py
 
 .PHONY: models
 models: env  ## train and measure the classifiers that `classify` uses, and write their card
-	@$(HELPERS) models --keep --simulated src/helpers/cohorts/simulated
+	@$(PATCHTYPE) models --keep --simulated src/patchtype/cohorts/simulated
 
 # --- checks ---------------------------------------------------------------------------------------
 
@@ -135,14 +136,14 @@ test-fast: env  ## the quick tests only, without building
 .PHONY: lint
 lint: env  ## code style, notebook pairs, numbers typed into prose
 	$(BIN)/ruff check src tests benchmarks $(wildcard notebooks/*.ipynb)
-	$(HELPERS) notebooks --check
-	$(HELPERS) check-prose
+	$(PRESS) notebooks --check
+	$(PRESS) check-prose
 
 .PHONY: check-book check-binder
 check-book: book  ## look at every page in a browser: axe, keyboard, screens, links, weight
-	@$(HELPERS) check-book
+	@$(PRESS) check-book
 check-binder: env  ## check what Binder installs, and run each notebook there quickly
-	@$(HELPERS) check-binder --run
+	@$(PRESS) check-binder --run
 
 .PHONY: clean
 clean:  ## remove everything built

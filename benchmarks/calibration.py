@@ -21,11 +21,11 @@ import pandas as pd
 from ipfx import subthresh_features
 from ipfx.feature_extractor import SpikeTrainFeatureExtractor
 
-from helpers.cohorts import load
-from helpers.cohorts.comparison import HIGH, LOW
-from helpers.recordings import simulation
-from helpers.recordings.membrane import CHANNELS, Membrane, respond, settled, step
-from helpers.recordings.spikes import SpikeExtractor
+from patchtype.cohorts import load
+from patchtype.cohorts.comparison import HIGH, LOW
+from patchtype.recordings.spikes import SpikeExtractor
+from patchtype.simulation import cell as simulation
+from patchtype.simulation.membrane import CHANNELS, Membrane, respond, settled, step
 
 KHZ = 50
 BEFORE, DURING, AFTER = 0.15, 1.0, 0.03  # s
@@ -89,7 +89,7 @@ def decoded(x: np.ndarray, limits: dict) -> Membrane:
 def measured(traces: np.ndarray, amplitudes: list[float]) -> dict[str, float]:
     """Features of one neuron from its long squares (mV); the first two amplitudes (pA) are negative.
 
-    Names and units are those of `helpers.families.features`.
+    Names and units are those of `patchtype.families.features`.
     """
     t = np.arange(traces.shape[1]) / (1e3 * KHZ)
     start, end = BEFORE, BEFORE + DURING

@@ -25,7 +25,8 @@ from ipfx.epochs import get_stim_epoch
 from ipfx.time_series_utils import calculate_dvdt
 from ipfx.utilities import drop_failed_sweeps
 
-from helpers.recordings import extraction, nwb, protocols, simulation
+from patchtype.recordings import extraction, nwb, protocols
+from patchtype.simulation import cell as simulation
 
 GOALS = {"29 sweeps, plain": 3.0, "143 sweeps, MIES": 6.0}
 
@@ -60,7 +61,7 @@ def plain(path: str) -> dict[str, np.ndarray]:
 
 
 def fast(path: str) -> dict[str, np.ndarray]:
-    """The same families by `helpers.recordings`."""
+    """The same families by `patchtype.recordings`."""
     with nwb.Recording(path) as recording:
         dataset = protocols.Dataset(recording)
         protocols.usable(dataset, protocols.check_sweeps(dataset))

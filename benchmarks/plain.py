@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
-from helpers.models.network import FamilyBiLSTM
+from patchtype.models.network import FamilyBiLSTM
 
 
 class PlainBiLSTM(FamilyBiLSTM):

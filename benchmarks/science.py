@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from helpers import cohorts
-from helpers.__main__ import main as helpers
-from helpers.evaluation import archive, better, goals
+from patchtype import cohorts
+from patchtype.__main__ import main as helpers
+from patchtype.evaluation import archive
+from patchtype.experiments import better_model as better
+from patchtype.experiments import goals
 
 
 def main() -> int:
@@ -28,7 +30,7 @@ def main() -> int:
         print(f"No verdict: {error}", file=sys.stderr)
         return 3
     if table.empty:
-        print("Nothing is kept yet: run `python -m helpers better`", file=sys.stderr)
+        print("Nothing is kept yet: run `patchtype better`", file=sys.stderr)
         return 3
     for row in table.itertuples(index=False):
         print(f"{row.goal} ({row[1]}, {row.cells:,} cells): goal {row.needed:.2f}, value {row.value:.3f}, "

@@ -27,14 +27,14 @@ import pandas as pd
 import plain
 import torch
 
-from helpers import cohorts, taxonomy
-from helpers.cohorts import Cohort
-from helpers.evaluation import CrossValidation, as_table, corrected_mean, fold_differences
-from helpers.evaluation.regimes import REGIMES, pretrain, regimes
-from helpers.models import product
-from helpers.models.bilstm import BiLSTM
-from helpers.models.tokens import FamilyTokens
-from helpers.models.training import Plan
+from patchtype import cohorts, taxonomy
+from patchtype.cohorts import Cohort
+from patchtype.evaluation import CrossValidation, as_table, corrected_mean, fold_differences
+from patchtype.experiments.regimes import REGIMES, pretrain, regimes
+from patchtype.models import onednn as product
+from patchtype.models.bilstm import BiLSTM
+from patchtype.models.tokens import FamilyTokens
+from patchtype.models.training import Plan
 
 HIDDEN = 128
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.book.browser import started
-from helpers.book.project import BookError
+from bookpress.browser import started
+from bookpress.project import BookError
 
 ROOT = Path(__file__).parents[1]
 # Subprocesses that tests start import the code under test, wherever the environment's own copy is.

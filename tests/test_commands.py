@@ -11,9 +11,14 @@ import time
 
 import pytest
 
-from helpers import arguments
-from helpers.__main__ import COMMANDS, main
-from helpers.files import write_text
+from bookpress import __main__ as bookpress
+from patchtype import __main__ as patchtype
+from patchtype import arguments
+from patchtype.files import write_text
+
+
+def main(words: list[str]) -> int:
+    return (bookpress if words[0] in bookpress.COMMANDS else patchtype).main(words)
 
 
 @pytest.fixture
@@ -89,15 +94,16 @@ def test_not_one_recording_is_a_failure_although_the_batch_went_on(place, capsys
     assert "nowhere: found no file at nowhere.nwb, expected a recording; check the path" in printed
 
 
-def test_without_a_command_all_are_listed(capsys):
-    assert main([]) == 2
+@pytest.mark.parametrize("package", [bookpress, patchtype])
+def test_without_a_command_all_are_listed(capsys, package):
+    assert package.main([]) == 2
     listed = capsys.readouterr().err
-    assert all(f"  {name} " in listed for name in COMMANDS)
+    assert all(f"  {name} " in listed for name in package.COMMANDS)
 
 
 def test_a_sink_that_closes_is_no_error():
     done = subprocess.run(
-        [sys.executable, "-m", "helpers", "data", "--list"], stdout=_closed_pipe(), stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "patchtype", "data", "--list"], stdout=_closed_pipe(), stderr=subprocess.PIPE, text=True,
         timeout=60,
     )  # fmt: skip
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
@@ -110,25 +116,27 @@ def _closed_pipe() -> int:
 
 
 @pytest.mark.parametrize(("call", "work", "told"), [
-    ("simulate --cells 1 --out out", "recordings.simulation.simulate",
+    ("simulate --cells 1 --out out", "patchtype.simulation.cell.simulate",
      "simulate: stopped; the same command goes on from here"),
-    ("extract text.nwb --out out", "recordings.batch.run", "extract: stopped; the same command goes on from here"),
-    ("embed --out out --work work", "recordings.embedded.embed", "embed: stopped; the same command goes on from here"),
-    ("check-prose text.nwb", "book.prose.check_pages", "check-prose: stopped"),
-    ("grade empty", "teaching.grade.submissions", "grade: stopped"),
+    ("extract text.nwb --out out", "patchtype.recordings.batch.run",
+     "extract: stopped; the same command goes on from here"),
+    ("embed --out out --work work", "patchtype.simulation.embedded.embed",
+     "embed: stopped; the same command goes on from here"),
+    ("check-prose text.nwb", "bookpress.prose.check_pages", "check-prose: stopped"),
+    ("grade empty", "bookpress.course.grade.submissions", "grade: stopped"),
 ])
 def test_a_stopped_command_says_whether_it_goes_on(place, monkeypatch, capsys, call, work, told):
     def stop(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"helpers.{work}", stop)
+    monkeypatch.setattr(work, stop)
     assert main(call.split()) == 130
     assert capsys.readouterr().err.splitlines() == [told]
 
 
 @pytest.mark.slow
 def test_a_stopped_simulation_leaves_whole_files_and_no_traceback(tmp_path):
-    words = [sys.executable, "-m", "helpers", "simulate", "--cells", "40", "--out", str(tmp_path / "out")]
+    words = [sys.executable, "-m", "patchtype", "simulate", "--cells", "40", "--out", str(tmp_path / "out")]
     # A shell starts what it puts into the background deaf to Ctrl-C, and children inherit that.
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))

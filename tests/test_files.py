@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helpers.files import whole, write_text
+from patchtype.files import whole, write_text
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from helpers import report
+from patchtype import settings
 
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    monkeypatch.setenv(report.BUILD_FOLDER, str(tmp_path))
+    monkeypatch.setenv(settings.BUILD_FOLDER, str(tmp_path))
     return report.Results("09_test")
 
 

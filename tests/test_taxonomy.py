@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from helpers import families, figures, taxonomy
+from helpers import figures
+from patchtype import families, taxonomy
 
 
 @pytest.mark.parametrize(("label", "subclass"), [
@@ -29,13 +29,13 @@ def test_every_feature_has_a_unit_and_every_family_a_title():
         for family, members in families.families(name).items():
             assert family in families.FAMILY_TITLES
             for feature in members:
-                assert families.unit(feature) and figures.label(feature)
+                assert families.unit(feature) and families.label(feature)
 
 
 def test_no_two_features_of_a_set_share_their_words():
     for name in families.FEATURE_SETS:
         names = [feature for members in families.families(name).values() for feature in members]
-        assert len({figures.label(feature) for feature in names}) == len(names)
+        assert len({families.label(feature) for feature in names}) == len(names)
 
 
 def test_species_and_slices_have_no_colour_of_a_subclass():
@@ -67,9 +67,9 @@ def test_no_chapter_and_no_module_writes_the_colour_of_a_subclass_or_species_by_
     """It would draw something else in a colour that has a meaning, or fall behind when the palette changes."""
     palettes = (figures.SUBCLASS_COLOURS, figures.SPECIES_COLOURS, figures.CONDITION_COLOURS)
     meanings = {colour.lower(): name for palette in palettes for name, colour in palette.items()}
-    package = Path(figures.__file__).parent
-    sources = [*(root / "notebooks").glob("*.md"), *package.rglob("*.py"), *package.rglob("*.html")]
-    sources.remove(package / "figures.py")
+    code = root / "src"
+    sources = [*(root / "notebooks").glob("*.md"), *code.rglob("*.py"), *code.rglob("*.html")]
+    sources.remove(code / "helpers" / "figures.py")
     assert len(sources) > 50
     assert not [
         f"{source.name}: {literal} is the colour of {meanings[literal.lower()]}"

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from helpers import figures
-from helpers.cohorts import Cohort
+from patchtype import families
+from patchtype.cohorts import Cohort
 
 GRID = 1000  # positions are whole thousandths of the map: finer than a screen
 
@@ -30,7 +31,7 @@ def cell_map(xy: np.ndarray, cells: Cohort, features: list[str], title: str, tra
         if rows is not None and len(rows) != len(cells):
             raise ValueError(f"found {len(rows)} rows of {name} for {len(cells)} cells, expected one row a cell")
     classes = list(cells.classes)
-    columns = [figures.readable(cells.table[feature], feature) for feature in features]
+    columns = [families.readable(cells.table[feature], feature) for feature in features]
     data = {
         "title": title,
         "classes": [{"name": name, "colour": figures.SUBCLASS_COLOURS[name], "marker": figures.SUBCLASS_MARKERS[name]}

@@ -14,8 +14,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from helpers import families
-
 SUBCLASS_COLOURS = MappingProxyType({
     "Lamp5": "#CC79A7", "Pvalb": "#0072B2", "Sncg": "#E69F00", "Sst": "#D55E00", "Vip": "#009E73",
 })
@@ -24,22 +22,6 @@ SPECIES_COLOURS = MappingProxyType({"mouse": "#4D4D4D", "human": "#56B4E9"})
 CONDITION_COLOURS = MappingProxyType({"acute": "#56B4E9", "culture": "#0B3C5D"})
 #: Marker of each subclass, so that no figure depends on colour alone.
 SUBCLASS_MARKERS = MappingProxyType({"Lamp5": "s", "Pvalb": "o", "Sncg": "D", "Sst": "^", "Vip": "v"})
-
-# Column names in a reader's words: whole names first, then their parts from left to right, then the sweep they end on.
-_WORDS = {
-    "tau": "membrane time constant", "width_rheo": "spike width", "v_baseline": "resting voltage",
-    "vm_for_sag": "voltage at the sag", "rheobase_i": "rheobase", "fi_fit_slope": "f-I slope",
-    "adapt_hero": "adaptation index", "avg_rate_hero": "firing rate, hero sweep",
-    "stim_amp_hero": "current, hero sweep", "first_isi_inv_hero": "inverse of first ISI, hero sweep",
-}
-_PARTS = {
-    "upstroke_downstroke": "upstroke/downstroke", "threshold_v": "threshold", "threshold_i": "threshold current",
-    "slowdeltav": "slow ΔV", "deltav": "ΔV", "avg_rate": "mean rate", "isi_cv": "ISI variation", "isi_": "ISI ",
-    "_isi": " ISI", "1khz": "at 1 kHz",
-}
-_SWEEPS = {"_rheo": " at rheobase", "_hero": ", hero sweep", "_ramp": ", ramp", "_short_square": ", short pulse",
-           "_chirp": ", chirp"}
-_UNIT_TEXT = {"MOhm": "MΩ", "GOhm": "GΩ", "mV*s": "mV·s"}
 
 
 def shades(names: Iterable[str], filled: bool = False) -> dict[str, tuple[float, float, float]]:
@@ -66,36 +48,8 @@ def use_style() -> None:
     })
 
 
-def label(feature: str) -> str:
-    """Axis label of a feature, with its unit.
-
-    >>> label("input_resistance"), label("fast_trough_deltav_ramp")
-    ('input resistance (MΩ)', 'fast trough ΔV, ramp (mV)')
-    """
-    unit = families.unit(feature)
-    words = _WORDS.get(feature)
-    if words is None:
-        sweep = next((ending for ending in _SWEEPS if feature.endswith(ending)), "")
-        words = feature.removesuffix(sweep)
-        for part, better in _PARTS.items():
-            words = words.replace(part, better)
-        words = words.replace("_", " ") + _SWEEPS.get(sweep, "")
-    return words if unit == "1" else f"{words} ({_UNIT_TEXT.get(unit, unit)})"
-
-
-def readable(values: pd.Series, feature: str) -> tuple[pd.Series, str]:
-    """Values and axis label of a feature as a reader wants them: times in milliseconds, not seconds.
-
-    >>> readable(pd.Series([0.02]), "tau")[1]
-    'membrane time constant (ms)'
-    """
-    if families.unit(feature) != "s":
-        return values, label(feature)
-    return 1000 * values, label(feature).replace("(s)", "(ms)")
-
-
 def confusion_map(matrix: pd.DataFrame, ax, title: str) -> None:
-    """Confusion matrix (`helpers.evaluation.confusion`) as a labelled heat map, shares of the true class."""
+    """Confusion matrix (`patchtype.evaluation.confusion`) as a labelled heat map, shares of the true class."""
     sns.heatmap(matrix, ax=ax, annot=True, fmt=".2f", cmap="Blues", vmin=0, vmax=1, square=True, cbar=False,
                 linewidths=0.5, linecolor="white")
     ax.set(title=title, xlabel="predicted subclass", ylabel="true subclass")
@@ -103,7 +57,7 @@ def confusion_map(matrix: pd.DataFrame, ax, title: str) -> None:
 
 
 def intervals(summary: pd.DataFrame, score: str, ax, reference: float | None = None, colour: str = "black") -> None:
-    """Mean and interval of one score per model (`helpers.evaluation.summary`), one row a model.
+    """Mean and interval of one score per model (`patchtype.evaluation.summary`), one row a model.
 
     ``colour`` is that of the species whose cells were scored; ``reference`` draws the paper's value as a dashed line.
     """

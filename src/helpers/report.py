@@ -8,30 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
-from helpers.files import named_folder, whole, write_text
-
-#: Where a run leaves what it made; the build sets it, a notebook opened by hand finds the repository's.
-BUILD_FOLDER = "HELPERS_BUILD"
-
-
-def build_folder() -> Path:
-    """The folder of everything that is made: ``HELPERS_BUILD``, or ``_build`` beside the ``notebooks`` folder."""
-    return named_folder(BUILD_FOLDER, "_build")
-
-
-@cache
-def paper() -> dict[str, dict]:
-    """What the paper reports: key → ``what``, ``value`` and, where given, ``spread``.
-
-    >>> paper()["human_cells"]["value"]
-    506
-    """
-    return tomllib.loads(files("helpers").joinpath("paper.toml").read_text("utf-8"))
+from patchtype.experiments.paper import paper
+from patchtype.files import whole, write_text
+from patchtype.settings import build_folder
 
 
 class Results:

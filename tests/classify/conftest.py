@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.recordings import nwb
+from patchtype.recordings import nwb
 from tests.recordings.conftest import sweeps
 
 __all__ = ["mouse_file", "sweeps"]  # pytest finds the fixture here

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import cohorts
-from helpers.classify import card, guard, nesting, training
-from helpers.classify.classifier import FEATURES, Classifier, WeightsError, load, shipped
-from helpers.classify.contributions import contributions, shapley
-from helpers.classify.fitting import SEED, Models, cross_fit
-from helpers.classify.judgement import EXCITATORY_ALARM, FALSE_ALARM, MISS, Judgement, limit_above, novelty_limits
-from helpers.cohorts import public_files
-from helpers.evaluation import archive
-from helpers.evaluation.calibration import Temperature
-from helpers.evaluation.conformal import PredictionSets
-from helpers.taxonomy import SPECIES
+from patchtype import cohorts
+from patchtype.classify import card, guard, nesting, training
+from patchtype.classify.classifier import FEATURES, Classifier, WeightsError, load, shipped
+from patchtype.classify.contributions import contributions, shapley
+from patchtype.classify.fitting import SEED, Models, cross_fit
+from patchtype.classify.judgement import EXCITATORY_ALARM, FALSE_ALARM, MISS, Judgement, limit_above, novelty_limits
+from patchtype.cohorts import public_files
+from patchtype.evaluation import archive
+from patchtype.evaluation.calibration import Temperature
+from patchtype.evaluation.conformal import PredictionSets
+from patchtype.taxonomy import SPECIES
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_a_cell_without_features_is_unlike_anything():
 
 @pytest.mark.parametrize("unit", ["mV", "s"])
 def test_cells_in_wrong_units_are_not_answered(human, unit):
-    from helpers import families
+    from patchtype import families
 
     model = load("human")
     scaled = [f for f in human.table if families.unit(f) == unit]
@@ -115,7 +115,7 @@ def test_the_card_shows_the_figures_of_the_weights():
 
 @pytest.mark.parametrize(("species", "message"), [
     ("rat", r"found the species 'rat', expected one of \('mouse', 'human'\)"),
-    ("mouse", r"found no .*mouse.json, expected the weights of the mouse classifier; run `python -m helpers models`"),
+    ("mouse", r"found no .*mouse.json, expected the weights of the mouse classifier; run `patchtype models`"),
 ])
 def test_weights_that_are_not_there(tmp_path, species, message):
     with pytest.raises(WeightsError, match=message):
@@ -136,7 +136,7 @@ def test_weights_of_an_earlier_format_are_named(tmp_path):
     del content["format"]  # the first one did not say
     (tmp_path / "w" / "human.json").write_text(json.dumps(content))
     with pytest.raises(WeightsError, match="found weights of format 1 in .*, expected format 2, which this version "
-                       "reads; run `python -m helpers models`"):
+                       "reads; run `patchtype models`"):
         load("human", tmp_path / "w")
 
 

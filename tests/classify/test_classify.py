@@ -1,4 +1,4 @@
-"""`python -m helpers classify`: from a file to a page and a row, and from a bad file to one clear sentence."""
+"""`patchtype classify`: from a file to a page and a row, and from a bad file to one clear sentence."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.__main__ import main
-from helpers.classify import report, traces
-from helpers.classify.answer import Answer, as_table, classify, nearest, species_of
-from helpers.classify.classifier import FEATURES, load
-from helpers.cohorts import load as load_cohort
-from helpers.recordings import nwb
-from helpers.recordings.nwb import RawSweep
-from helpers.recordings.verdict import Finding
+from patchtype.__main__ import main
+from patchtype.classify import report, traces
+from patchtype.classify.answer import Answer, as_table, classify, nearest, species_of
+from patchtype.classify.classifier import FEATURES, load
+from patchtype.cohorts import load as load_cohort
+from patchtype.recordings import nwb
+from patchtype.recordings.nwb import RawSweep
+from patchtype.recordings.verdict import Finding
 from tests.recordings import analytic
 
 
@@ -243,7 +243,7 @@ def test_without_the_public_tables_there_is_an_answer_and_a_sentence(tmp_path, m
     """As a user has it: another process, no tables, no network."""
     environment = {**os.environ, "HELPERS_DATA": "", "HELPERS_CACHE": str(tmp_path / "cache"),
                    "https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
-    command = [sys.executable, "-W", "ignore", "-m", "helpers", "classify", str(mouse_file), "--out", "out"]
+    command = [sys.executable, "-W", "ignore", "-m", "patchtype", "classify", str(mouse_file), "--out", "out"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert re.search(r"No nearest cells: .* could not be downloaded", done.stderr)

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from helpers import cohorts
-from helpers.__main__ import main
-from helpers.classify import guard, nesting, strangers, training
-from helpers.classify.classifier import FEATURES, load, shipped
-from helpers.cohorts import external
-from helpers.evaluation import archive
-from helpers.taxonomy import SPECIES
+from patchtype import cohorts
+from patchtype.__main__ import main
+from patchtype.classify import guard, nesting, strangers, training
+from patchtype.classify.classifier import FEATURES, load, shipped
+from patchtype.cohorts import external
+from patchtype.evaluation import archive
+from patchtype.taxonomy import SPECIES
 
 
 def first(n):

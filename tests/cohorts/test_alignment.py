@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from helpers import families
-from helpers.cohorts.published import alignment_check, mouse_features
+from patchtype import families
+from patchtype.cohorts.published import alignment_check, mouse_features
 
 # Short-square spikes and the hero sweep are chosen a little differently by the two extractions.
 LOOSER = {"threshold_v_short_square": 0.9, "avg_rate_hero": 0.9}

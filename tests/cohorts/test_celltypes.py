@@ -8,8 +8,8 @@ import socket
 import pandas as pd
 import pytest
 
-from helpers import cohorts, families
-from helpers.cohorts import DataUnavailable, celltypes
+from patchtype import cohorts, families
+from patchtype.cohorts import DataUnavailable, celltypes
 
 #: Features that the database does not give.
 LEFT_OUT = {"avg_rate_hero", "isi_cv_hero", "median_isi_hero", "first_isi_inv_hero", "width_rheo"}

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.cohorts import Cohort
-from helpers.cohorts.comparison import SELECTION, compare, worst
-from helpers.families import families
+from patchtype.cohorts import Cohort
+from patchtype.cohorts.comparison import SELECTION, compare, worst
+from patchtype.families import families
 
 
 def cohort(values: dict[str, np.ndarray], subclass, source) -> Cohort:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import cohorts
-from helpers.cohorts import DataUnavailable, TableError, external
-from helpers.cohorts.tables import validate
-from helpers.evaluation.few_shot import matched
+from patchtype import cohorts
+from patchtype.cohorts import DataUnavailable, TableError, external
+from patchtype.cohorts.tables import validate
+from patchtype.experiments.few_shot import matched
 
 
 @pytest.fixture(scope="module")

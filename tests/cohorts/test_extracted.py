@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import families, taxonomy
-from helpers.cohorts import DataUnavailable, load
-from helpers.cohorts.extracted import load as load_folder
-from helpers.recordings import cli
+from patchtype import families, taxonomy
+from patchtype.cohorts import DataUnavailable, load
+from patchtype.cohorts.extracted import load as load_folder
+from patchtype.recordings import cli
 
 SCALARS = sorted({
     word for expression in families.features()["mouse_expression"].dropna() if "second_" not in expression
@@ -68,7 +68,7 @@ def test_vector_families_become_the_same_type(folder):
 
 
 @pytest.mark.parametrize(("lost", "message"), [
-    ("cells.parquet", "expected a folder made by `python -m helpers extract`"),
+    ("cells.parquet", "expected a folder made by `patchtype extract`"),
     ("labels.csv", "extract a folder that `simulate` made"),
 ])
 def test_an_incomplete_folder_is_refused_in_a_sentence(folder, lost, message):
@@ -115,7 +115,7 @@ def test_simulate_extract_and_load(tmp_path, monkeypatch, capsys):
     import argparse
 
     def command(name, *words):
-        parser = argparse.ArgumentParser(prog=f"helpers {name}")
+        parser = argparse.ArgumentParser(prog=f"patchtype {name}")
         cli.add_arguments(parser)
         assert cli.main(parser.parse_args([*words])) == 0
 

@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from helpers.cohorts import registry
-from helpers.cohorts.registry import DataUnavailable, PublicFile, fetch
+from patchtype.cohorts import registry
+from patchtype.cohorts.registry import DataUnavailable, PublicFile, fetch
 
 CONTENT = b"cell,tau\n1,0.02\n" * 500
 
@@ -124,19 +124,19 @@ def test_every_registered_file_is_pinned():
 
 def test_the_command_exits_with_3_and_one_sentence_without_data(tmp_path, monkeypatch):
     monkeypatch.setenv(registry.DATA_FOLDER, str(tmp_path / "nowhere"))
-    run = subprocess.run([sys.executable, "-m", "helpers", "data"], capture_output=True, text=True, check=False)
+    run = subprocess.run([sys.executable, "-m", "patchtype", "data"], capture_output=True, text=True, check=False)
     assert run.returncode == 3
     assert run.stderr.count("\n") == 1 and run.stderr.startswith("No data: HELPERS_DATA names")
     assert "Traceback" not in run.stderr
 
 
 def choose(monkeypatch, tmp_path, cohort="", folder=None):
-    """`helpers data --choose` on a machine without network or cache."""
+    """`patchtype data --choose` on a machine without network or cache."""
     monkeypatch.setenv("HELPERS_COHORT", cohort)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv(registry.CACHE_FOLDER, str(tmp_path / "cache"))
     monkeypatch.setenv(registry.DATA_FOLDER, str(folder or ""))
-    command = [sys.executable, "-m", "helpers", "data", "--choose"]
+    command = [sys.executable, "-m", "patchtype", "data", "--choose"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 
@@ -172,6 +172,6 @@ def test_damaged_data_are_no_reason_for_simulated_cells(monkeypatch, tmp_path):
 
 
 def test_with_data_the_published_cohort_is_chosen(monkeypatch):
-    from helpers.cohorts.cli import choose
+    from patchtype.cohorts.cli import choose
 
     assert choose("") == "published"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from helpers.cohorts import TableError
-from helpers.cohorts.tables import SCHEMAS, read, validate
+from patchtype.cohorts import TableError
+from patchtype.cohorts.tables import SCHEMAS, read, validate
 
 HUMAN = "LeeDalley_ephys_fx.csv"
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import cohorts
-from helpers.evaluation import CrossValidation, archive, evaluate, fold_scores
-from helpers.models.table import logistic_regression
+from patchtype import cohorts
+from patchtype.evaluation import CrossValidation, archive, evaluate, fold_scores
+from patchtype.models.table import logistic_regression
 from tests.models.conftest import make_cohort
 
 PROTOCOL = CrossValidation(3, 2, grouped=True)
@@ -63,7 +63,7 @@ def test_the_provenance_says_protocol_data_versions_and_time(folder, cohort):
     about = archive.provenance("logistic", folder)
     assert about["protocol"] == "donor-grouped 3-fold x 2" and about["cpu_minutes"] == 0.1
     assert about["fingerprint"] == cohorts.fingerprint() and about["cells"] == len(cohort)
-    assert {"numpy", "torch"} <= set(about["packages"]) and about["command"].startswith("python -m helpers")
+    assert {"numpy", "torch"} <= set(about["packages"]) and about["command"].split()[0] == "patchtype"
     assert archive.kept(folder) == ["logistic"]
 
 

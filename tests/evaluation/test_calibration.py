@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.evaluation import calibration
-from helpers.evaluation.calibration import Temperature
+from patchtype.evaluation import calibration
+from patchtype.evaluation.calibration import Temperature
 
 
 def drawn(n: int, n_classes: int = 4, seed: int = 0, sharpness: float = 1.0):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from helpers.evaluation import conformal
-from helpers.evaluation.conformal import PredictionSets, limit
+from patchtype.evaluation import conformal
+from patchtype.evaluation.conformal import PredictionSets, limit
 
 
 def cells(rng, n, shares=(0.6, 0.3, 0.1), skill=1.5):

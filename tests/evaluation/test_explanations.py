@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers.evaluation.explanations import ablation, integrated_gradients, measures, own_score, rank_agreement
-from helpers.models.bilstm import BiLSTM
-from helpers.models.table import logistic_regression
+from patchtype.evaluation.explanations import ablation, integrated_gradients, measures, own_score, rank_agreement
+from patchtype.models.bilstm import BiLSTM
+from patchtype.models.table import logistic_regression
 from tests.models.conftest import make_cohort
 
 
@@ -75,7 +75,7 @@ def test_ablation_reads_means_of_training_cells_not_of_test_cells():
 
 
 def _score(model, cohort):
-    from helpers.evaluation.importance import score
+    from patchtype.evaluation.importance import score
     return score(model, cohort)
 
 

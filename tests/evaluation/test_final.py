@@ -9,12 +9,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from helpers.evaluation import bootstrap
-from helpers.evaluation.ceiling import neighbours, votes
-from helpers.evaluation.final import FINAL_SHARE, is_final, split
-from helpers.evaluation.goals import verdict
-
-from ..models.conftest import make_cohort
+from patchtype.evaluation import bootstrap
+from patchtype.evaluation.final import FINAL_SHARE, is_final, split
+from patchtype.experiments.ceiling import neighbours, votes
+from patchtype.experiments.goals import verdict
+from tests.models.conftest import make_cohort
 
 
 def test_no_donor_is_on_both_sides_and_no_cell_is_lost():
@@ -35,7 +34,7 @@ def test_the_rule_reads_the_name_alone_and_takes_about_a_fifth():
 
 def test_the_real_final_donors_are_those_that_were_set_aside(monkeypatch):
     """The numbers of cells and donors, so that a change of the rule or of a donor's spelling does not pass unseen."""
-    from helpers import cohorts
+    from patchtype import cohorts
     _, human = split(cohorts.load("human", "human"))
     _, mouse = split(cohorts.load("mouse", "aligned"))
     assert (len(human), len(set(human.donors))) == (132, 23)

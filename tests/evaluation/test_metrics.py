@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from helpers.evaluation import confusion, corrected_mean, fold_scores, paired_difference, per_class, summary
-from helpers.evaluation.protocols import CrossValidation
+from patchtype.evaluation import confusion, corrected_mean, fold_scores, paired_difference, per_class, summary
+from patchtype.evaluation.protocols import CrossValidation
 
 PROTOCOL = CrossValidation(2, 1)
 

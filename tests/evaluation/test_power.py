@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from helpers.evaluation import corrected_mean
-from helpers.evaluation.power import cells_needed, power, smallest_gain, standard_error
+from patchtype.evaluation import corrected_mean
+from patchtype.evaluation.power import cells_needed, power, smallest_gain, standard_error
 
 RNG = np.random.default_rng(0)
 DIFFERENCES = 0.03 * RNG.standard_normal(20)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.evaluation import CrossValidation, HoldOut, evaluate
-from helpers.evaluation.protocols import repeat_of
+from patchtype.evaluation import CrossValidation, HoldOut, evaluate
+from patchtype.evaluation.protocols import repeat_of
 from tests.models.conftest import make_cohort
 
 

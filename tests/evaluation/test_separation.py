@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.evaluation.importance import family_importance
-from helpers.evaluation.separation import cliffs_delta, d_prime, effect, neighbour_purity, silhouettes
-from helpers.models.table import random_forest
+from patchtype.evaluation.importance import family_importance
+from patchtype.evaluation.separation import cliffs_delta, d_prime, effect, neighbour_purity, silhouettes
+from patchtype.models.table import random_forest
 from tests.models.conftest import make_cohort
 
 

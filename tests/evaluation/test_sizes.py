@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.evaluation import CrossValidation
-from helpers.evaluation.sizes import Sample, queue
+from patchtype.evaluation import CrossValidation
+from patchtype.evaluation.sizes import Sample, queue
 from tests.models.conftest import make_cohort
 
 BASE = CrossValidation(5, 2, grouped=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import taxonomy
-from helpers.cohorts import Cohort
+from patchtype import taxonomy
+from patchtype.cohorts import Cohort
 
 FAMILIES = {"passive": ["a", "b"], "spike": ["c", "d", "e"]}
 

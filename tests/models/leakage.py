@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from helpers.cohorts import Cohort
-
-from .conftest import make_cohort
+from patchtype.cohorts import Cohort
+from tests.models.conftest import make_cohort
 
 
 def assert_test_cells_stay_apart(build) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.models.alignment import (
+from patchtype.models.alignment import (
     ALIGNERS,
     ClassTransport,
     Coral,

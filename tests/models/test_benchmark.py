@@ -9,11 +9,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from helpers.evaluation import CrossValidation
-from helpers.evaluation.regimes import REGIMES, pretrain, regimes
-from helpers.models.tokens import FamilyTokens
-
-from .conftest import make_cohort
+from patchtype.evaluation import CrossValidation
+from patchtype.experiments.regimes import REGIMES, pretrain, regimes
+from patchtype.models.tokens import FamilyTokens
+from tests.models.conftest import make_cohort
 
 
 @pytest.fixture

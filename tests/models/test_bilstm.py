@@ -10,13 +10,12 @@ import pytest
 import torch
 from sklearn import metrics
 
-from helpers.models.bilstm import VARIANTS, BiLSTM, Partner
-from helpers.models.network import INPUTS, FamilyBiLSTM, HeadsAlone
-from helpers.models.objectives import inverse_frequency
-from helpers.models.tokens import FamilyTokens
-from helpers.models.training import Cells, Plan, accuracy, macro_f1, train
-
-from .conftest import make_cohort
+from patchtype.models.bilstm import VARIANTS, BiLSTM, Partner
+from patchtype.models.network import INPUTS, FamilyBiLSTM, HeadsAlone
+from patchtype.models.objectives import inverse_frequency
+from patchtype.models.tokens import FamilyTokens
+from patchtype.models.training import Cells, Plan, accuracy, macro_f1, train
+from tests.models.conftest import make_cohort
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.models.encoder import EncoderPlan, FamilyEncoder, pretrain
-from helpers.models.family_transformer import FamilyTransformer
-from helpers.models.family_values import FamilyValues, Values, join
-
-from .conftest import make_cohort
+from patchtype.models.encoder import EncoderPlan, FamilyEncoder, pretrain
+from patchtype.models.family_transformer import FamilyTransformer
+from patchtype.models.family_values import FamilyValues, Values, join
+from tests.models.conftest import make_cohort
 
 QUICK = EncoderPlan(pretrain_epochs=1, epochs=12, size=16, layers=1)
 

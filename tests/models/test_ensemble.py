@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.evaluation import CrossValidation, evaluate, fold_scores
-from helpers.models.average import Average
-from helpers.models.encoder import EncoderPlan, FamilyEncoder
-from helpers.models.ensemble import TABLE_MEMBERS, Pool, PriorAdjusted, discriminant, pool_weights, pooled
-from helpers.models.ratios import ratios
-from helpers.models.table import boosting, logistic_regression
+from patchtype.evaluation import CrossValidation, evaluate, fold_scores
+from patchtype.models.average import Average
+from patchtype.models.encoder import EncoderPlan, FamilyEncoder
+from patchtype.models.ensemble import TABLE_MEMBERS, Pool, PriorAdjusted, discriminant, pool_weights, pooled
+from patchtype.models.ratios import ratios
+from patchtype.models.table import boosting, logistic_regression
+from tests.models.conftest import make_cohort
 
-from .conftest import make_cohort
 from .leakage import assert_test_cells_stay_apart, shuffled
 
 LINEAR = {"discriminant": discriminant, "regression": logistic_regression}

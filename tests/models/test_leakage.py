@@ -10,14 +10,14 @@ import pytest
 import torch
 from sklearn.ensemble import RandomForestClassifier
 
-from helpers.evaluation import CrossValidation, HoldOut, evaluate, fold_scores
-from helpers.models.bilstm import BiLSTM
-from helpers.models.spca import FamilySparsePCA, SparsePCAModel
-from helpers.models.table import BASELINES
-from helpers.models.tokens import FamilyTokens
-from helpers.models.training import Cells
+from patchtype.evaluation import CrossValidation, HoldOut, evaluate, fold_scores
+from patchtype.models.bilstm import BiLSTM
+from patchtype.models.sparse_pca import FamilySparsePCA, SparsePCAModel
+from patchtype.models.table import BASELINES
+from patchtype.models.tokens import FamilyTokens
+from patchtype.models.training import Cells
+from tests.models.conftest import make_cohort
 
-from .conftest import make_cohort
 from .leakage import assert_test_cells_stay_apart, shuffled
 
 MODELS = {

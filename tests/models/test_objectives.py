@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, normalize
 
-from helpers.models.bilstm import BiLSTM
-from helpers.models.objectives import (
+from patchtype.models.bilstm import BiLSTM
+from patchtype.models.objectives import (
     ArcFaceHead,
     PriorCorrected,
     effective_number,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.models.table import BASELINES, Winsoriser
-
-from .conftest import make_cohort
+from patchtype.models.table import BASELINES, Winsoriser
+from tests.models.conftest import make_cohort
 
 
 @pytest.mark.parametrize("name", BASELINES)

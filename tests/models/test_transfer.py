@@ -9,15 +9,15 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from helpers.evaluation import CrossValidation, evaluate, fold_scores
-from helpers.models.adversarial import Adversarial, Reversal
-from helpers.models.alignment import ALIGNERS
-from helpers.models.average import LearnerAverage, Viewed
-from helpers.models.pooling import LEARNERS, Pooled, balanced
-from helpers.models.stacking import Adviser, Stacked
-from helpers.models.table import boosting, logistic_regression, support_vectors
+from patchtype.evaluation import CrossValidation, evaluate, fold_scores
+from patchtype.models.adversarial import Adversarial, Reversal
+from patchtype.models.alignment import ALIGNERS
+from patchtype.models.average import LearnerAverage, Viewed
+from patchtype.models.pooling import LEARNERS, Pooled, balanced
+from patchtype.models.stacking import Adviser, Stacked
+from patchtype.models.table import boosting, logistic_regression, support_vectors
+from tests.models.conftest import make_cohort
 
-from .conftest import make_cohort
 from .leakage import assert_test_cells_stay_apart, read, shuffled
 
 QUICK = {"logistic regression": logistic_regression}

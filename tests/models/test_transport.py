@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.models import transport
+from patchtype.models import transport
 
 
 def covariance(seed: int, p: int = 4) -> np.ndarray:

@@ -9,11 +9,10 @@ import pandas as pd
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from helpers import taxonomy
-from helpers.models import zero_shot
-from helpers.models.zero_shot import ZeroShot, consistency, normal_scores
-
-from .conftest import make_cohort
+from patchtype import taxonomy
+from patchtype.models import zero_shot
+from patchtype.models.zero_shot import ZeroShot, consistency, normal_scores
+from tests.models.conftest import make_cohort
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers.recordings.nwb import RawSweep
+from patchtype.recordings.nwb import RawSweep
 
 RATE = 50_000.0
 STEP_ON, STEP_OFF, END = 0.6, 1.6, 2.15  # s

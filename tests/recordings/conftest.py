@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from helpers.recordings import nwb
+from patchtype.recordings import nwb
 
 from . import analytic
 

@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 from distributed import LocalCluster
 
-from helpers import files
-from helpers.recordings import batch, cli, results, sources
-from helpers.recordings.cell import extract
-from helpers.recordings.extraction import WIDTHS
-from helpers.recordings.scalars import SCALARS
+from patchtype import files
+from patchtype.recordings import batch, cli, results, sources
+from patchtype.recordings.cell import extract
+from patchtype.recordings.extraction import WIDTHS
+from patchtype.recordings.scalars import SCALARS
 
 from . import archive
 
@@ -138,7 +138,7 @@ def test_a_result_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
 
 COMMAND = """
 import sys
-from helpers.recordings import batch, sources
+from patchtype.recordings import batch, sources
 batch.run(sources.find(sys.argv[1]), sys.argv[2], progress=False)
 """
 
@@ -260,7 +260,7 @@ def test_a_stream_that_breaks_off_is_a_failed_download(served, tmp_path, folder)
 # --- command line ----------------------------------------------------------------------------------------
 
 def command(*words):
-    parser = argparse.ArgumentParser(prog=f"python -m helpers {words[0]}")
+    parser = argparse.ArgumentParser(prog=f"patchtype {words[0]}")
     cli.add_arguments(parser)
     return cli.main(parser.parse_args([str(w) for w in words[1:]]))
 

@@ -11,9 +11,9 @@ from ipfx.dataset.create import create_ephys_data_set
 from ipfx.stimulus import StimulusOntology
 from ipfx.utilities import drop_failed_sweeps
 
-from helpers import families as vocabulary
-from helpers.recordings import extraction, protocols, scalars
-from helpers.recordings.nwb import Recording
+from patchtype import families as vocabulary
+from patchtype.recordings import extraction, protocols, scalars
+from patchtype.recordings.nwb import Recording
 
 from . import analytic
 from .analytic import cell, ramp, short_square

@@ -9,7 +9,7 @@ import pytest
 from ipfx.dataset.create import create_ephys_data_set
 from ipfx.dataset.ephys_data_set import EphysDataSet
 
-from helpers.recordings import nwb
+from patchtype.recordings import nwb
 
 
 def test_every_sweep_equals_ipfx_own_reader_bit_for_bit(either_file):

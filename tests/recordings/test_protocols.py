@@ -8,8 +8,8 @@ from ipfx.dataset.create import create_ephys_data_set
 from ipfx.sweep import Sweep
 from ipfx.utilities import drop_failed_sweeps
 
-from helpers.recordings import protocols
-from helpers.recordings.nwb import RawSweep, Recording, RecordingError
+from patchtype.recordings import protocols
+from patchtype.recordings.nwb import RawSweep, Recording, RecordingError
 
 from . import analytic
 

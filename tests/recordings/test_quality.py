@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
-from helpers.recordings import quality, verdict
-from helpers.recordings.cell import extract
-from helpers.recordings.nwb import VOLTAGE_CLAMP, RawSweep
-from helpers.recordings.scalars import SCALARS
+from patchtype.recordings import quality, verdict
+from patchtype.recordings.cell import extract
+from patchtype.recordings.nwb import VOLTAGE_CLAMP, RawSweep
+from patchtype.recordings.scalars import SCALARS
 
 from . import analytic
 from .analytic import cell as analytic_cell

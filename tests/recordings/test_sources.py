@@ -4,8 +4,8 @@ import aiohttp
 import numpy as np
 import pytest
 
-from helpers.recordings import nwb, sources
-from helpers.recordings.nwb import RecordingError
+from patchtype.recordings import nwb, sources
+from patchtype.recordings.nwb import RecordingError
 
 from . import analytic, archive
 

@@ -6,7 +6,7 @@ from ipfx.feature_extractor import SpikeFeatureExtractor
 from ipfx.time_series_utils import calculate_dvdt
 from pandas.testing import assert_frame_equal
 
-from helpers.recordings.spikes import SpikeExtractor, slope
+from patchtype.recordings.spikes import SpikeExtractor, slope
 
 from . import analytic
 

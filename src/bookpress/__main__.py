@@ -1,0 +1,67 @@
+"""``python -m bookpress COMMAND``: each command lives in its own room, imported only when it is asked for.
+
+What every command may meet, a path that cannot be read or written, a pipe that closes, Ctrl-C, is told here.
+A room offers ``add_arguments(parser)`` and ``main(args) -> int``; the parser's ``prog`` ends in the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+COMMANDS = {
+    "notebooks": ("bookpress.cli", "write notebooks/*.ipynb from their MyST sources"),
+    "needs": ("bookpress.cli", "tell make which notebook needs which"),
+    "run": ("bookpress.cli", "execute one notebook"),
+    "render": ("bookpress.cli", "stage, render and check the pages"),
+    "summary": ("bookpress.cli", "where the book is, and what each notebook took"),
+    "student": ("bookpress.course.cli", "write the student's and the instructor's bundle"),
+    "grade": ("bookpress.course.cli", "grade a folder of submitted notebooks"),
+    "slides": ("bookpress.course.cli", "write slides from the executed notebooks"),
+    "check-html": ("bookpress.cli", "check a rendered book"),
+    "check-prose": ("bookpress.cli", "find result numbers typed into the prose"),
+    "check-book": ("bookpress.cli", "look at every page in a browser: axe, keyboard, screens, links, weight"),
+    "check-binder": ("bookpress.cli", "check what Binder will install and run"),
+    "offline": ("bookpress.cli", "write the book as one archive and one PDF"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit status. A wrong call gives 2, a stopped one 130."""
+    words = sys.argv[1:] if argv is None else argv
+    listing = "\n".join(f"  {name:<12} {what}" for name, (_, what) in COMMANDS.items())
+    top = argparse.ArgumentParser(
+        prog="python -m bookpress",
+        epilog=f"commands:\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        "command", choices=COMMANDS, metavar="COMMAND", help="one of those below; each takes --help"
+    )
+    if not words:
+        top.print_help(sys.stderr)
+        return 2
+    command = top.parse_args(words[:1]).command
+    try:
+        room = importlib.import_module(COMMANDS[command][0])
+        parser = argparse.ArgumentParser(prog=f"{top.prog} {command}", description=COMMANDS[command][1])
+        room.add_arguments(parser)
+        return room.main(parser.parse_args(words[1:]))
+    except KeyboardInterrupt:
+        print(f"{command}: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # who read our output has had enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: found {error.filename}: {error.strerror}; expected a path that can be read or written; "
+              "check the path, your rights there and the space on the disk", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""The book's subcommands of ``python -m bookpress``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bookpress.project import BookError, Project, write_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    command = parser.prog.split()[-1]
+    if command == "run":
+        parser.add_argument("source", type=Path, help="notebooks/NN_name.md")
+    elif command == "check-html":
+        parser.add_argument("folder", type=Path, help="folder with the rendered book")
+    elif command == "check-prose":
+        parser.add_argument("pages", type=Path, nargs="*", help="pages; all of the book's when left out")
+    elif command == "notebooks":
+        parser.add_argument("--check", action="store_true", help="write nothing; fail when a pair differs")
+        parser.add_argument("--quick", action="store_true", help="open with quick = True, as on Binder")
+    elif command == "check-binder":
+        parser.add_argument("--run", action="store_true", help="run each notebook with quick parameters, measured")
+        parser.add_argument("--install", action="store_true", help="install the pip part in a bare environment")
+    parser.add_argument("--root", type=Path, default=Path("."), help="folder that holds _toc.yml")
+    parser.set_defaults(command=command)
+
+
+def main(args: argparse.Namespace) -> int:
+    try:
+        return COMMANDS[args.command](Project(args.root), args)
+    except BookError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+# Each command imports what it needs when it is called: `needs` and `summary` run on every `make book`.
+def _run(project: Project, args: argparse.Namespace) -> int:
+    from bookpress.run import execute
+
+    execute(project, args.source)
+    return 0
+
+
+def _render(project: Project, args: argparse.Namespace) -> int:
+    from bookpress.render import render
+
+    render(project)
+    return 0
+
+
+def _summary(project: Project, args: argparse.Namespace) -> int:
+    from bookpress.provenance import run_records, run_table
+
+    names = [page.removeprefix("notebooks/") for page in project.pages() if page.startswith("notebooks/")]
+    print(run_table(run_records(project, names)))
+    print(f"Read the book: {(project.html / 'index.html').resolve()}")
+    return 0
+
+
+def _needs(project: Project, args: argparse.Namespace) -> int:
+    from bookpress.notebook import make_rules
+
+    write_text(project.build / "needs.mk", make_rules(project.check()))
+    return 0
+
+
+def _notebooks(project: Project, args: argparse.Namespace) -> int:
+    from bookpress.notebook import quicken, stale_pairs, write_pairs
+
+    project.check()
+    if args.quick:
+        print(f"{len(quicken(project))} notebooks open with quick = True")
+        return 0
+    stale = stale_pairs(project) if args.check else write_pairs(project)
+    for source in stale:
+        pair = source.with_suffix(".ipynb")
+        print(f"{pair} differs from {source.name}; run `make notebooks`." if args.check else f"wrote {pair}")
+    return int(bool(stale) and args.check)
+
+
+def _check_html(project: Project, args: argparse.Namespace) -> int:
+    from bookpress.gate import check, weights
+
+    findings = check(args.folder, project.root / "_toc.yml")
+    for finding in findings:
+        print(finding)
+    for page, kilobytes in weights(args.folder, project.root / "_toc.yml").items():
+        print(f"{page}: {kilobytes:,.0f} kB with what it loads")
+    print(f"{len(findings)} findings")
+    return int(bool(findings))
+
+
+def _check_book(project: Project, args: argparse.Namespace) -> int:
+    from bookpress.browser import served, started
+    from bookpress.inspection import inspect
+
+    if not (project.html / "index.html").is_file():
+        raise BookError(f"There is no book in {project.html}; `make book` builds it.")
+    shots = project.build / "screenshots"
+    findings = []
+    with started() as browser, served(project.html) as site:
+        for verdict in inspect(browser, site, project, shots):
+            print(verdict, flush=True)
+            findings += verdict.findings()
+    for finding in findings:
+        print(finding)
+    print(f"{len(findings)} findings; pictures of every page are in {shots}")
+    return int(bool(findings))
+
+
+def _check_binder(project: Project, args: argparse.Namespace) -> int:
+    from bookpress.binder import check_binder
+
+    findings = 0
+    for finding in check_binder(project.check(), install=args.install, run=args.run):
+        print(finding, flush=True)
+        findings += finding.wrong
+    print(f"{findings} findings")
+    return int(bool(findings))
+
+
+def _offline(project: Project, args: argparse.Namespace) -> int:
+    from bookpress.offline import offline
+
+    for path in offline(project):
+        print(f"{path}: {path.stat().st_size / 1e6:,.2f} MB")
+    return 0
+
+
+def _check_prose(project: Project, args: argparse.Namespace) -> int:
+    from bookpress.prose import check_pages, default_pages
+
+    for page in args.pages:
+        if not page.is_file():
+            raise BookError(f"found no file at {page}, expected a page in Markdown; check the path.")
+    findings = check_pages(args.pages or default_pages(project.check()))
+    for finding in findings:
+        print(finding)
+    print(f"{len(findings)} findings")
+    return int(bool(findings))
+
+
+COMMANDS = {
+    "run": _run,
+    "render": _render,
+    "summary": _summary,
+    "needs": _needs,
+    "notebooks": _notebooks,
+    "check-html": _check_html,
+    "check-prose": _check_prose,
+    "check-book": _check_book,
+    "check-binder": _check_binder,
+    "offline": _offline,
+}

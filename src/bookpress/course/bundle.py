@@ -1,0 +1,116 @@
+"""The student's and the instructor's copy of the course: folders that work by themselves, and a zip of each."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from bookpress import quiz
+from bookpress.course.exercises import exercises, stub
+from bookpress.course.plain import references, simplify
+from bookpress.files import whole
+from bookpress.notebook import pair, sources
+from bookpress.project import Project, write_text
+from bookpress.stage import pages_url
+
+KINDS = ("student", "instructor")
+#: Files of the repository that a bundle needs, beside its notebooks and the package.
+FILES = ("LICENSE", "CITATION.cff")
+#: The packages that its notebooks import, and the one that grades them.
+PACKAGES = ("patchtype", "helpers", "bookpress")
+#: Predictions of long runs, from which some chapters compute their scores.
+KEPT = "science"
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def student_copy(source: Path) -> nbformat.NotebookNode:
+    """A chapter with each answer replaced by a stub; the checks stay.
+
+    Raises BookError when an exercise is not of the agreed shape.
+    """
+    notebook = pair(source)
+    for exercise in exercises(notebook, source.stem):
+        cell = notebook.cells[exercise.solution]
+        cell.source = stub(cell.source, exercise.number, f"{source.stem}, exercise {exercise.number}")
+    return notebook
+
+
+def copy_of(source: Path, kind: str, cited: Mapping[str, str], pages: str) -> nbformat.NotebookNode:
+    """One chapter as a bundle of ``kind`` holds it: no outputs, the quiz as text before the exercises.
+
+    ``cited`` and ``pages`` as for `bookpress.course.plain.markdown`.
+    """
+    notebook = student_copy(source) if kind == "student" else pair(source)
+    questions = quiz.of_chapter(source)
+    if questions:
+        quiz.insert(notebook, quiz.as_text(questions))
+    simplify(notebook, cited, pages)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def write(project: Project, kind: str) -> Path:
+    """Make ``_build/<kind>/`` and its zip anew; returns the zip.
+
+    The folder is complete or it is not there: it is made under another name first.
+    """
+    target = project.build / kind
+    cited, home = references(project.root / "book" / "references.bib"), repository(project.root)
+    pages = pages_url(home)
+    project.build.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=project.build, prefix=f".{kind}-") as made:
+        folder = Path(made, kind)
+        for source in sources(project):
+            notebook = copy_of(source, kind, cited, pages)
+            write_text(folder / f"{source.stem}.ipynb", nbformat.writes(notebook).rstrip("\n") + "\n")
+        for package in PACKAGES:
+            shutil.copytree(
+                project.root / "src" / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        shutil.copytree(project.root / KEPT, folder / KEPT)
+        for name in FILES:
+            shutil.copy(project.root / name, folder)
+        write_text(folder / "requirements.txt", requirements(project.root))
+        write_text(folder / "README.md", readme(kind, home, pages))
+        shutil.rmtree(target, ignore_errors=True)
+        folder.rename(target)
+    return _zip(target)
+
+
+def requirements(root: Path) -> str:
+    """The book's locked versions, every package, torch without CUDA; for ``pip install --no-deps -r``."""
+    lines = ["# Locked and complete. Install with: pip install --no-deps -r requirements.txt",
+             "--extra-index-url https://download.pytorch.org/whl/cpu"]
+    for name in ("requirements.txt", "requirements-nodeps.txt"):
+        text = (root / name).read_text(encoding="utf-8")
+        lines += [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return "\n".join(lines) + "\n"
+
+
+def readme(kind: str, home: str, pages: str) -> str:
+    """The first file that a student or an instructor opens; ``home`` and ``pages``: the repository and its book."""
+    text = files("bookpress.course").joinpath(f"README.{kind}.md").read_text("utf-8")
+    return text.replace("{{ pages }}", pages).replace("{{ repository }}", home)
+
+
+def repository(root: Path) -> str:
+    """Address of the repository, as _config.yml has it."""
+    return yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
+
+
+def _zip(folder: Path) -> Path:
+    """``folder`` as a zip beside it; equal folders give equal bytes."""
+    path = folder.with_suffix(".zip")
+    with whole(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+            entry = zipfile.ZipInfo(f"{folder.name}/{file.relative_to(folder).as_posix()}", ZIP_DATE)
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(entry, file.read_bytes())
+    return path

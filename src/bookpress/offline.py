@@ -1,0 +1,166 @@
+"""The book to hand out: one archive of its pages, and one PDF of all pages in reading order, with checksums."""
+
+from __future__ import annotations
+
+import posixpath
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from bs4 import BeautifulSoup, Tag
+
+from bookpress.browser import TYPESET, served, started
+from bookpress.files import sum_line, whole, write_sums
+from bookpress.project import BookError, Project
+from bookpress.stage import pages_url
+
+START = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url=book/index.html">
+<title>{title}</title>
+</head>
+<body><main><h1>{title}</h1><p><a href="book/index.html">Read the book</a></p></main></body>
+</html>
+"""
+# A fixed time for every member, so that equal pages give an equal archive.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+# What only works on a screen.
+SCREEN_ONLY = "script, button, .headerlink, .prev-next-area, .tag_hide-input details.above-input, noscript"
+NUMBERED = (
+    '<div style="font-family: sans-serif; font-size: 8px; text-align: center; width: 100%">'
+    '<span class="pageNumber"></span></div>'
+)
+PRINTED = """<!DOCTYPE html>
+<html lang="en" data-theme="light" data-mode="light">
+<head><meta charset="utf-8"><title>{title}</title>{styles}
+<style>
+  @page {{ margin: 18mm 16mm; size: A4; }}
+  html, body {{ background: white; font-size: 10pt; }}
+  section.printed {{ break-before: page; padding: 0; }}
+  section.printed:first-of-type {{ break-before: auto; }}
+  figure, .cell_input, .admonition, tr, mjx-container {{ break-inside: avoid; }}
+  h1, h2, h3 {{ break-after: avoid; }}
+  .bd-article-container .cell_output .output {{ overflow: visible; }}
+  .bd-article-container .cell_output .output table {{ font-size: 7.5pt; max-width: 100%; width: auto; }}
+  .bd-article-container .cell_output .output table :is(td, th) {{
+    overflow-wrap: anywhere; padding: 0.1rem 0.4rem; white-space: normal;
+  }}
+  pre {{ overflow-wrap: anywhere; white-space: pre-wrap; }}
+</style>
+<script>window.MathJax = {{"options": {{"processHtmlClass": "math"}}}}</script>
+<script defer src="{mathjax}"></script></head>
+<body><main class="bd-content"><div class="bd-article-container">{body}</div></main></body></html>
+"""
+
+
+def offline(project: Project) -> list[Path]:
+    """Write the archive, the PDF and SHA256SUMS into ``_build/offline``; the files written.
+
+    BookError where no book is built, or no browser can be started to print it.
+    """
+    if not (project.html / "index.html").is_file():
+        raise BookError(f"There is no book in {project.html}; `make book` builds it.")
+    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
+    name = config["repository"]["url"].rstrip("/").rsplit("/", 1)[-1]
+    folder = project.build / "offline"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / f"{name}.zip", folder / f"{name}.pdf"]
+    archive(project.html, written[0], config["title"])
+    print_all(project, written[1], config["title"], pages_url(config["repository"]["url"]))
+    return [*written, write_sums(written)]
+
+
+def archive(html: Path, target: Path, title: str) -> None:
+    """``html`` as ``book/`` in one zip, with ``start.html`` and SHA256SUMS beside it; whole or not at all."""
+    sums = []
+    with whole(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
+
+        def add(name: str, content: bytes) -> None:
+            packed.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
+            sums.append(sum_line(name, content))
+
+        add("start.html", START.format(title=title).encode())
+        for path in sorted(path for path in html.rglob("*") if path.is_file()):
+            add(f"book/{path.relative_to(html).as_posix()}", path.read_bytes())
+        packed.writestr(zipfile.ZipInfo("SHA256SUMS", EPOCH), "".join(sums))
+
+
+def print_all(project: Project, target: Path, title: str, home: str) -> None:
+    """All pages of the table of contents as one tagged PDF with an outline, printed by a browser.
+
+    Code that the pages fold away is left out; what else they fold, such as solutions, becomes a link to the page.
+    """
+    text = one_page(project, title, home)
+    with whole(target) as part, started() as browser, served(project.html) as site:
+        page = browser.new_page()
+        page.route("**/printed.html", lambda route: route.fulfill(body=text, content_type="text/html"))
+        page.goto(f"{site}/printed.html", wait_until="networkidle")
+        if failed := page.evaluate(TYPESET):
+            raise BookError(f"The PDF is not printed: {failed}.")
+        page.pdf(
+            path=part, tagged=True, outline=True, print_background=True, prefer_css_page_size=True,
+            display_header_footer=True, header_template="<span></span>", footer_template=NUMBERED,
+        )  # fmt: skip
+
+
+def one_page(project: Project, title: str, home: str) -> str:
+    """All pages in reading order as the HTML of one page that lies in the book's first folder.
+
+    Anchors get their page's name in front. A link into the book leads to the same place in this page, or, where
+    it leads to none of its pages, to ``home``, the book's address.
+    """
+    names = project.pages()
+    sections, styles = [], ""
+    for name in names:
+        soup = BeautifulSoup((project.html / f"{name}.html").read_text(encoding="utf-8"), "lxml")
+        styles = styles or "".join(_styles(soup, name))
+        article = soup.select_one("article")
+        if article is None:
+            raise BookError(f"{name}.html holds no article; `make book` renders it anew.")
+        for tag in article.select(SCREEN_ONLY):
+            tag.decompose()
+        for tag in article.select("details.book-provenance"):
+            tag["open"] = ""  # paper does not unfold
+        for tag in article.select("details:not(.book-provenance)"):
+            words = next(tag.summary.stripped_strings)
+            link = soup.new_tag("a", href=f"{home}{name}.html")
+            link.string = f"{words} (on the page of the book)"
+            tag.replace_with(link)
+        _transplant(article, name, set(names), home)
+        sections.append(f'<section class="printed" id="{_slug(name)}">{article}</section>')
+    mathjax = "_static/mathjax/tex-mml-chtml.js"
+    return PRINTED.format(title=title, styles=styles, body="".join(sections), mathjax=mathjax)
+
+
+def _styles(soup: BeautifulSoup, name: str) -> Iterator[str]:
+    for link in soup.select("link[rel=stylesheet]"):
+        yield f'<link rel="stylesheet" href="{_from_root(link["href"], name)}">'
+
+
+def _transplant(article: Tag, name: str, names: set[str], home: str) -> None:
+    for tag in article.find_all(id=True):
+        tag["id"] = f"{_slug(name)}--{tag['id']}"
+    for tag in article.select("img[src]"):
+        tag["src"] = _from_root(tag["src"], name)
+    for tag in article.select("a[href]"):
+        parts = urlsplit(tag["href"])
+        if parts.scheme or parts.netloc:
+            continue
+        path = _from_root(parts.path, name) if parts.path else f"{name}.html"
+        page = path.removesuffix(".html")
+        if page in names:
+            tag["href"] = f"#{_slug(page)}" + (f"--{unquote(parts.fragment)}" if parts.fragment else "")
+        else:
+            tag["href"] = home + path
+
+
+def _from_root(url: str, page: str) -> str:
+    return url if url.startswith("data:") else posixpath.normpath(posixpath.join(posixpath.dirname(page), url))
+
+
+def _slug(page: str) -> str:
+    return page.replace("/", "-")

@@ -1,0 +1,125 @@
+"""The goals that this book set itself before it knew, and what the kept predictions say about each.
+
+A goal is a number to reach. Its value comes with a 95 % interval, and the verdict reads both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from patchtype.cohorts import Cohort
+from patchtype.evaluation import archive, bootstrap
+from patchtype.evaluation.final import split
+from patchtype.evaluation.metrics import Estimate, corrected_mean, fold_scores
+from patchtype.evaluation.power import cells_needed
+from patchtype.experiments import better_model as better
+from patchtype.experiments import gains
+from patchtype.experiments import transfer as science
+from patchtype.experiments.paper import paper
+
+#: Macro-F1 that each task should reach, with donors kept apart.
+GOALS = {"human": 0.85, "mouse": 0.93, "zero-shot": 0.60}
+
+COLUMNS = ("goal", "scored on", "needed", "value", "low", "high", "cells", "verdict")
+
+
+class Row(NamedTuple):
+    """One line of the table of goals; ``needed`` is a macro-F1, or a gain in it."""
+
+    goal: str
+    scored_on: str
+    needed: float
+    estimate: Estimate
+    cells: int
+
+
+def verdict(needed: float, value: float, low: float, high: float) -> str:
+    """What value and interval say about a goal.
+
+    >>> verdict(0.85, 0.86, 0.83, 0.89), verdict(0.85, 0.8, 0.76, 0.84)
+    ('reached, but the interval goes below', 'not reached')
+    """
+    if value >= needed:
+        return "reached" if low >= needed else "reached, but the interval goes below"
+    return "not reached, but within the interval" if high >= needed else "not reached"
+
+
+def table(data: dict[str, Cohort], folder: str | Path | None = None) -> pd.DataFrame:
+    """One row per goal and set of donors, with `COLUMNS`; a goal whose predictions are not kept is left out.
+
+    ``data`` as `patchtype.experiments.better_model.load` returns it.
+    """
+    rows = [*_within(data, "human", folder), *_within(data, "mouse", folder), *_zero_shot(data["human"], folder),
+            *_transfer(data["human"], folder)]
+    return pd.DataFrame(
+        [(r.goal, r.scored_on, r.needed, r.estimate.mean, r.estimate.low, r.estimate.high, r.cells,
+          verdict(r.needed, r.estimate.mean, r.estimate.low, r.estimate.high)) for r in rows], columns=COLUMNS)
+
+
+def kept(name: str, data: dict[str, Cohort], folder=None) -> pd.DataFrame | None:
+    """Predictions of one experiment of `better`, or None when they are not kept."""
+    own = data[better.EXPERIMENTS[name][1]]
+    if name not in archive.kept(folder):
+        return None
+    return archive.load(name, better.cells_of(name, own), folder)
+
+
+def development_score(predictions: pd.DataFrame, model: str) -> Estimate:
+    """Mean macro-F1 over folds of one model, with the corrected interval."""
+    scores = fold_scores(predictions[predictions["model"] == model])["macro_f1"]
+    return corrected_mean(scores, better.development("human").test_to_train)
+
+
+def _within(data, species: str, folder) -> list[Row]:
+    rows = []
+    goal = f"{species}, {len(data[species].classes)} subclasses"
+    trials = kept(f"better_{species}", data, folder)
+    if trials is not None:
+        rows.append(Row(goal, "development donors, cross-validated", GOALS[species],
+                        development_score(trials, "average"), trials["cell"].nunique()))
+    final = kept(f"better_{species}_final", data, folder)
+    if final is not None:
+        part = final[final["model"] == "average"]
+        rows.append(Row(goal, "final donors, once", GOALS[species],
+                        bootstrap.interval(part, data[species].cells["donor"]), len(part)))
+    return rows
+
+
+def _zero_shot(human: Cohort, folder) -> list[Row]:
+    predictions = kept("better_zero_shot", {"human": human}, folder)
+    if predictions is None:
+        return []
+    part = predictions[predictions["model"] == better.ZERO_SHOT[3]]
+    dev, last = split(human)
+    goal = "mouse to human, no human label"
+    rows = []
+    for name, cells in (("development donors", dev), ("final donors", last), ("all donors", human)):
+        of = part[part["cell"].isin(cells.cells.index)]
+        rows.append(Row(goal, name, GOALS["zero-shot"], bootstrap.interval(of, human.cells["donor"]), len(of)))
+    return rows
+
+
+def _transfer(human: Cohort, folder) -> list[Row]:
+    if not _compared(folder):
+        return []
+    best = gains.best_gain(human, folder)
+    estimate = Estimate(best["gain"], best["low"], best["high"], best["p"])
+    goal = f"gain from mouse: {gains.title(best['model'])} over {gains.title(best['reference'])}"
+    return [Row(goal, "all donors, cross-validated", 0.0, estimate, len(human))]
+
+
+def cells_for_gain(human: Cohort, folder=None) -> int | None:
+    """Human cells that would show the paper's gain four times in five, by the best way to use mouse cells; or None."""
+    if not _compared(folder):
+        return None
+    best = gains.best_gain(human, folder)
+    gain = paper()["joint_gain_macro_f1"]["value"]
+    return int(round(cells_needed(gain, best["smallest"], best["cells"]), -2))
+
+
+def _compared(folder) -> bool:
+    """Whether predictions of the comparison on transfer are kept."""
+    return any(name.startswith(science.PREFIX) for name in archive.kept(folder))

@@ -1,0 +1,41 @@
+"""Atomic file writes: a file is there whole or not at all, whatever stops the program in between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole(path: Path, ending: str = "") -> Iterator[Path]:
+    """A path to write to, in the folder of ``path``; what was written takes its place when the block is through.
+
+    When the block raises, or writes nothing and so raises FileNotFoundError, ``path`` is as it was before and
+    nothing lies beside it. Until then the name begins with a dot and does not end like that of ``path``, so that
+    a look for such files passes it over; ``ending`` is for a library that insists on one.
+
+    >>> with whole(Path("/tmp/example.csv")) as part:
+    ...     part.write_text("a,b")
+    3
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}{ending}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing; its folder must be there."""
+    with whole(path) as part:
+        part.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file of text in UTF-8 or nothing, in a folder that is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as part:
+        part.write_text(text, "utf-8")

@@ -1,0 +1,156 @@
+"""Extract many recordings: resumable, in parallel, and nothing that one file does stops the others."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from patchtype.files import write_bytes
+from patchtype.recordings import quality, results, sources
+from patchtype.recordings.cell import Cell, extract
+from patchtype.recordings.nwb import RecordingError
+
+#: Reasons that say nothing about the cell: it is tried again on the next run.
+TRANSIENT = frozenset({"download_failed", "download_damaged", "worker_lost"})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides the result (the first two) and how remote files are reached."""
+
+    drop_failed: bool = False
+    allow: tuple[str, ...] = ()
+    stream: bool = False
+    cache: str | None = None
+    timeout: float = 60.0
+    attempts: int = 3
+
+    def __post_init__(self):
+        if unknown := sorted(set(self.allow) - set(quality.RULES)):
+            raise ValueError(f"found {unknown[0]!r} among the allowed reasons, expected codes of the quality rules")
+
+    def identity(self) -> dict:
+        """The part that two runs into one folder must share."""
+        return {"drop_failed": self.drop_failed, "allow": sorted(self.allow)}
+
+
+def work(asset: sources.Asset, options: Options) -> bytes:
+    """Extract one asset wherever it is; the content of its result file. Runs in a worker."""
+    settings = {"cell_id": asset.cell_id, "drop_failed": options.drop_failed, "allow": options.allow}
+    try:
+        if not asset.remote:
+            cell = extract(asset.location, **settings)
+        elif options.stream:
+            with sources.streamed(asset, options.timeout) as stream:
+                cell = extract(stream, **settings)
+                if stream.error is not None:
+                    raise RecordingError(
+                        "download_failed", f"found {type(stream.error).__name__} while streaming {asset.location}, "
+                        "expected the rest of the file"
+                    )
+        else:
+            with sources.fetched(asset, options.cache, options.attempts, options.timeout) as path:
+                cell = extract(path, **settings)
+    except RecordingError as error:
+        cell = lost(asset, error.code, str(error))
+    except OSError as error:  # such as a full disk: of the machine, not of the cell
+        cell = lost(asset, "download_failed", f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - nothing may stop a batch
+        cell = lost(asset, "unexpected_error", f"{type(error).__name__}: {error}")
+    return results.packed(cell, asset.size)
+
+
+def lost(asset: sources.Asset, code: str, text: str) -> Cell:
+    """A cell of which nothing is known but why."""
+    cell = Cell(asset.cell_id)
+    cell.verdict.add(code, text)
+    return cell
+
+
+def is_done(asset: sources.Asset, path: Path) -> bool:
+    """Whether a whole result of the same file is there, other than one worth another try."""
+    record = results.record_of(path) if path.exists() else None
+    return record is not None and record["bytes"] == asset.size and not TRANSIENT & {c for c, _ in record["reasons"]}
+
+
+def run(assets: list[sources.Asset], out: str | Path, options: Options = Options(), *, workers: int = 0,  # noqa: B008
+        scheduler: str | None = None, progress: bool = True) -> pd.DataFrame:
+    """Extract all assets into a folder and return the table of cells.
+
+    Parameters
+    ----------
+    out : holds ``cells/<cell_id>.npz`` as they are finished, and in the end the merged tables of
+        `results.merge`. A run that was stopped goes on from there; a finished cell is never done again.
+    workers : processes on this machine; 0 works in this process
+    scheduler : address of a Dask scheduler to use instead
+
+    Raises ValueError when ``out`` holds results of other options.
+    """
+    out = Path(out)
+    places = {asset.cell_id: out / "cells" / f"{asset.cell_id}.npz" for asset in assets}
+    (out / "cells").mkdir(parents=True, exist_ok=True)
+    _same_options(out / "options.json", options)
+    todo = [asset for asset in assets if not is_done(asset, places[asset.cell_id])]
+    bar = tqdm(total=len(assets), initial=len(assets) - len(todo), unit="cell", disable=not progress)
+    with bar:
+        for asset, data in _results(todo, options, workers, scheduler):
+            write_bytes(places[asset.cell_id], data)
+            bar.update()
+    return results.merge(places.values(), out)
+
+
+def _same_options(path: Path, options: Options) -> None:
+    if not path.exists():
+        write_bytes(path, json.dumps(options.identity()).encode())
+    elif (found := json.loads(path.read_text())) != options.identity():
+        raise ValueError(
+            f"found results made with {found} in {path.parent}, expected {options.identity()}; use another folder"
+        )
+
+
+def _results(todo: list[sources.Asset], options: Options, workers: int, scheduler: str | None
+             ) -> Iterator[tuple[sources.Asset, bytes]]:
+    """Each asset with its result, as they are finished."""
+    if not todo:
+        return
+    if not workers and not scheduler:
+        for asset in todo:
+            yield asset, work(asset, options)
+        return
+    import dask
+    from distributed import Client, LocalCluster, as_completed
+
+    # A file that brings its worker down does so again: one more try, then it is the file's fault.
+    settings = {"distributed.scheduler.allowed-failures": 1, "distributed.logging.distributed": "error"}
+    with dask.config.set(settings), contextlib.ExitStack() as stack:
+        address = scheduler or stack.enter_context(LocalCluster(
+            n_workers=min(workers, len(todo)), threads_per_worker=1, dashboard_address=None
+        ))
+        client = stack.enter_context(Client(address))
+        futures = {client.submit(work, asset, options, pure=False): asset for asset in todo}
+        for future in as_completed(futures):
+            asset = futures.pop(future)
+            error = future.exception()
+            if error is None:
+                data = future.result()
+            else:
+                what = f"the worker ended with {type(error).__name__}; run again, with more memory"
+                data = results.packed(lost(asset, "worker_lost", what), asset.size)
+            future.release()
+            yield asset, data
+
+
+def plan(assets: list[sources.Asset], out: str | Path) -> str:
+    """What a run would do, in one sentence."""
+    todo = [a for a in assets if not is_done(a, Path(out) / "cells" / f"{a.cell_id}.npz")]
+    known = sum(a.size or 0 for a in todo)
+    unknown = sum(a.size is None for a in todo)
+    return (f"{len(assets)} recordings, {len(assets) - len(todo)} done; {len(todo)} to do, {known / 1e9:.2f} GB"
+            + (f" and {unknown} of unknown size" if unknown else ""))
+

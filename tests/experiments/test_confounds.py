@@ -1,0 +1,135 @@
+"""Confounders: covariates as numbers, training on one condition, weights that silence covariates, donors drawn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score
+
+from patchtype.evaluation import CrossValidation
+from patchtype.experiments import confounds
+from tests.models.conftest import make_cohort
+
+
+def with_metadata(seed: int = 0, tell: float = 0.0, n: int = 240):
+    """A cohort whose condition follows the subclass with a strength from 0 (not at all) to 1 (wholly)."""
+    cohort = make_cohort(n=n, seed=seed)
+    rng = np.random.default_rng(1000 + seed)  # not the numbers that drew the classes
+    culture = np.where(rng.random(n) < tell, cohort.y == 1, rng.random(n) < 0.5)
+    return replace(cohort, cells=cohort.cells.assign(
+        condition=np.where(culture, "culture", "acute"), days_in_culture=5.0 * culture,
+        layer=rng.choice(["2", "2_3", "5_6", None], n), age_years=rng.integers(20, 70, n).astype(float)))
+
+
+def test_covariates_become_numbers():
+    cohort = with_metadata()
+    table = confounds.covariates(cohort)
+    assert tuple(table.columns) == confounds.COVARIATES and table.index.equals(cohort.cells.index)
+    layers = dict(zip(cohort.cells["layer"], table["layer_depth"], strict=True))
+    assert (layers["2"], layers["2_3"], layers["5_6"]) == (2.0, 2.5, 5.5) and np.isnan(layers[None])
+    assert set(table["culture"]) == {0.0, 1.0}
+
+
+def test_cells_without_metadata_are_refused():
+    with pytest.raises(ValueError, match="found simulated cells without 'condition', expected published human cells"):
+        confounds.covariates(make_cohort())
+
+
+def test_covariates_stand_beside_the_features_or_alone():
+    cohort = with_metadata()
+    both, alone = confounds.with_covariates(cohort), confounds.with_covariates(cohort, alone=True)
+    assert list(both.table) == [*cohort.table, *confounds.COVARIATES] and both.families["covariates"]
+    assert list(alone.table) == list(confounds.COVARIATES) and len(alone) == len(cohort)
+
+
+@pytest.mark.parametrize("condition", ["acute", "culture", "both"])
+def test_training_cells_are_of_one_condition_and_test_cells_of_all(condition):
+    cohort = with_metadata()
+    base = CrossValidation(4, 1, grouped=True)
+    for fold, whole in zip(confounds.Condition(base, condition, 50).folds(cohort), base.folds(cohort), strict=True):
+        assert len(fold.train) == 50 and set(fold.train) <= set(whole.train)
+        np.testing.assert_array_equal(fold.test, whole.test)
+        found = set(cohort.cells["condition"].iloc[fold.train])
+        assert found == ({"acute", "culture"} if condition == "both" else {condition})
+
+
+def test_too_few_cells_of_a_condition_are_refused():
+    with pytest.raises(ValueError, match=r"found \d+ acute training cells in a fold, expected 200; ask for fewer"):
+        list(confounds.Condition(CrossValidation(5, 1), "acute", 200).folds(with_metadata()))
+
+
+def oracle(cohort, p):
+    """Predictions with given probabilities (N, C)."""
+    guess = np.array(cohort.classes)[p.argmax(1)]
+    return pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "cell": cohort.cells.index, "true":
+                         cohort.cells["subclass"].to_numpy(), "predicted": guess,
+                         **{f"p_{c}": p[:, i] for i, c in enumerate(cohort.classes)}})
+
+
+def chances(cohort, p):
+    return pd.DataFrame(p, cohort.cells.index, list(cohort.classes))
+
+
+def test_propensities_are_the_shares_within_each_condition():
+    cohort = with_metadata(tell=0.6, n=3000)
+    p = confounds.propensity(cohort, CrossValidation(4, 1))
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    for condition in ("acute", "culture"):
+        inside = (cohort.cells["condition"] == condition).to_numpy()
+        shares = np.bincount(cohort.y[inside], minlength=4) / inside.sum()
+        np.testing.assert_allclose(p[inside].mean(), shares, atol=0.02)
+
+
+def test_weights_make_subclass_and_covariate_independent():
+    """With the true probabilities of the subclass given the condition, the weighted table has no association left."""
+    cohort = with_metadata(tell=0.6, n=1200)
+    culture = (cohort.cells["condition"] == "culture").to_numpy()
+    table = np.array([np.bincount(cohort.y[culture == c], minlength=4) for c in (False, True)], float)
+    p = (table / table.sum(axis=1, keepdims=True))[culture.astype(int)]
+    weights = confounds.balancing_weights(chances(cohort, p), cohort, limit=100)
+    assert weights.mean() == pytest.approx(1)
+    weighted = np.array([np.bincount(cohort.y[culture == c], weights[culture == c], 4) for c in (False, True)])
+    shares = weighted / weighted.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(shares[0], shares[1], atol=1e-9)
+    before = table / table.sum(axis=1, keepdims=True)
+    assert np.abs(before[0] - before[1]).max() > 0.3
+
+
+def test_covariates_that_tell_nothing_weigh_all_cells_alike():
+    cohort = with_metadata()
+    p = np.tile(np.bincount(cohort.y, minlength=4) / len(cohort), (len(cohort), 1))
+    weights = confounds.balancing_weights(chances(cohort, p), cohort)
+    np.testing.assert_allclose(weights, 1)
+    assert confounds.effective_cells(weights) == pytest.approx(len(cohort))
+
+
+def test_the_score_is_macro_f1_with_and_without_weights_and_rows():
+    cohort = with_metadata(n=300)
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(4), 300)
+    table = oracle(cohort, p)
+    weights = pd.Series(rng.random(300), cohort.cells.index)
+    rows = pd.Series(rng.random(300) < 0.6, cohort.cells.index)
+    value = confounds.donor_score(table, cohort, rows, weights, draws=50)[0]
+    keep = rows.to_numpy()
+    known = f1_score(table["true"][keep], table["predicted"][keep], average="macro", sample_weight=weights[keep])
+    assert value == pytest.approx(known)
+
+
+def test_the_interval_is_over_donors():
+    """Cells of one donor that are all right or all wrong together carry less than as many independent cells."""
+    cohort = with_metadata(n=600)
+    rng = np.random.default_rng(1)
+    right_donor = dict(zip(sorted(set(cohort.donors)), rng.random(100) < 0.5, strict=True))
+    clustered = np.array([right_donor[d] for d in cohort.donors])
+    spread = rng.random(600) < clustered.mean()
+    widths = {}
+    for name, right in (("clustered", clustered), ("spread", spread)):
+        p = np.eye(4)[np.where(right, cohort.y, (cohort.y + 1) % 4)]
+        value, low, high = confounds.donor_score(oracle(cohort, p), cohort)
+        assert low <= value <= high
+        widths[name] = high - low
+    assert widths["clustered"] > 1.5 * widths["spread"]
