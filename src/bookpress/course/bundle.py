@@ -88,9 +88,9 @@ def requirements(root: Path) -> str:
     """The book's locked versions, every package, torch without CUDA; for ``pip install --no-deps -r``."""
     lines = ["# Locked and complete. Install with: pip install --no-deps -r requirements.txt",
              "--extra-index-url https://download.pytorch.org/whl/cpu"]
-    for name in ("requirements.txt", "requirements-nodeps.txt"):
+    for name in ("requirements.txt", "requirements-torch-cpu.txt"):
         text = (root / name).read_text(encoding="utf-8")
-        lines += [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        lines += [line.removesuffix("\\").strip() for line in text.splitlines() if line[:1].isalnum()]
     return "\n".join(lines) + "\n"
 
 
