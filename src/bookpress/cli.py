@@ -53,8 +53,7 @@ def _render(project: Project, args: argparse.Namespace) -> int:
 def _summary(project: Project, args: argparse.Namespace) -> int:
     from bookpress.provenance import run_records, run_table
 
-    names = [page.removeprefix("notebooks/") for page in project.pages() if page.startswith("notebooks/")]
-    print(run_table(run_records(project, names)))
+    print(run_table(run_records(project, project.chapters())))
     print(f"Read the book: {(project.html / 'index.html').resolve()}")
     return 0
 

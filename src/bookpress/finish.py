@@ -179,16 +179,14 @@ def shrink(path: Path) -> bool:
 
 def provenance_blocks(project: Project) -> dict[str, str]:
     """For each page of the table of contents the folded block that says how it was made, as HTML."""
-    pages = project.pages()
-    names = [page.removeprefix("notebooks/") for page in pages if page.startswith("notebooks/")]
-    runs = {f"notebooks/{run['notebook']}": run for run in run_records(project, names)}
+    runs = {f"notebooks/{run['notebook']}": run for run in run_records(project, project.chapters())}
     here = revision(project.root)
     common = [
         ("Rendered from commit", commit_words(**here)),
-        ("Data registry", data_fingerprint() or "none"),
-        ("Versions", ", ".join(f"{name} {number}" for name, number in versions().items())),
+        ("Data registry", data_fingerprint(project)),
+        ("Versions", ", ".join(f"{name} {number}" for name, number in versions(project).items())),
     ]
-    return {page: _block([*_run_rows(runs.get(page)), *common]) for page in pages}
+    return {page: _block([*_run_rows(runs.get(page)), *common]) for page in project.pages()}
 
 
 def _run_rows(run: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
@@ -234,15 +232,6 @@ def redirects(project: Project) -> dict[str, str]:
 
 def redirect(project: Project, folder: Path) -> None:
     """Leave a page that points on at each address that has moved."""
-    import yaml
-
-    from bookpress.stage import pages_url
-
-    moved = redirects(project)
-    if not moved:
-        return
-    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
-    home = pages_url(config["repository"]["url"])
-    for old, new in moved.items():
+    for old, new in redirects(project).items():
         path = "../" * old.count("/") + new
-        write_text(folder / old, REDIRECT.format(path=path, canonical=home + new))
+        write_text(folder / old, REDIRECT.format(path=path, canonical=project.home + new))

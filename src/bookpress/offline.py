@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import yaml
 from bs4 import BeautifulSoup, Tag
 
 from bookpress.browser import TYPESET, served, started
 from bookpress.files import sum_line, whole, write_sums
 from bookpress.project import BookError, Project
-from bookpress.stage import pages_url
 
 START = """<!DOCTYPE html>
 <html lang="en">
@@ -64,13 +62,12 @@ def offline(project: Project) -> list[Path]:
     """
     if not (project.html / "index.html").is_file():
         raise BookError(f"There is no book in {project.html}; `make book` builds it.")
-    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
-    name = config["repository"]["url"].rstrip("/").rsplit("/", 1)[-1]
+    name = project.repository.rsplit("/", 1)[-1]
     folder = project.build / "offline"
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / f"{name}.zip", folder / f"{name}.pdf"]
-    archive(project.html, written[0], config["title"])
-    print_all(project, written[1], config["title"], pages_url(config["repository"]["url"]))
+    archive(project.html, written[0], project.title)
+    print_all(project, written[1], project.title, project.home)
     return [*written, write_sums(written)]
 
 

@@ -6,7 +6,6 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import nbformat
 import yaml
@@ -17,7 +16,7 @@ from bookpress.hub import teaching_markdown
 from bookpress.notebook import needs
 from bookpress.project import BookError, Project, write_text
 from bookpress.provenance import provenance_markdown, run_records
-from bookpress.results import Results, ledger, merge
+from bookpress.results import Rows, ledger, merge
 
 #: What stands on a folded cell of an exercise instead of "Show code cell source".
 FOLDED = {
@@ -40,8 +39,7 @@ def stage(project: Project) -> Path:
     Every notebook of ``_toc.yml`` must have been executed, else BookError. Pages keep the path they have in
     the repository, so that launch buttons and links between pages need no translation.
     """
-    pages = project.pages()
-    chapters = [page.removeprefix("notebooks/") for page in pages if page.startswith("notebooks/")]
+    pages, chapters = project.pages(), project.chapters()
     missing = [name for name in chapters if not (project.executed / f"{name}.ipynb").is_file()]
     if missing:
         raise BookError(f"Not executed yet: {', '.join(missing)}; `make book` runs them.")
@@ -56,9 +54,8 @@ def stage(project: Project) -> Path:
     _configure(project)
     generated = project.stage / "book" / "generated"
     write_text(generated / "provenance.md", provenance_markdown(project, runs))
-    write_text(generated / "ledger.md", ledger(results))
-    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
-    write_text(generated / "teaching.md", teaching_markdown(runs, config["repository"]))
+    write_text(generated / "ledger.md", ledger(project, results))
+    write_text(generated / "teaching.md", teaching_markdown(runs, project.config["repository"]))
 
     banners = notebook_banners(project, runs, results)
     for name in chapters:
@@ -70,16 +67,16 @@ def stage(project: Project) -> Path:
     return project.stage
 
 
-def notebook_banners(project: Project, runs: list[dict[str, Any]], results: Results) -> dict[str, str]:
+def notebook_banners(project: Project, runs: list[dict[str, Any]], results: Rows) -> dict[str, str]:
     """Banner of each notebook that needs one.
 
     It ran on simulated cells (itself or what it builds on), records a simulated result, or ran quickly.
     """
-    simulated = {run["notebook"] for run in runs if run["cohort"] == "simulated"}
+    simulated = {run["notebook"] for run in runs if run["cohort"] in project.settings.simulated}
     before = {run["notebook"]: needs(project.notebooks / f"{run['notebook']}.md") for run in runs}
     while new := {name for name, wanted in before.items() if simulated & set(wanted)} - simulated:
         simulated |= new
-    partly = {row["notebook"] for row in results.values() if row["cohort"] == "simulated"} - simulated
+    partly = {row["notebook"] for row in results.values() if row["cohort"] in project.settings.simulated} - simulated
     banners: dict[str, str] = {}
     for run in runs:
         name = run["notebook"]
@@ -153,24 +150,8 @@ def _banner_in_pages(project: Project, index: str, banners: dict[str, str]) -> N
 
 def _configure(project: Project) -> None:
     """Configuration and page for lost readers, with the book's address worked out from its repository."""
-    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
-    home = pages_url(config["repository"]["url"])
-    config.setdefault("html", {})["baseurl"] = home
+    config = project.config | {"html": project.config.get("html", {}) | {"baseurl": project.home}}
     write_text(project.stage / "_config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     lost = project.root / "assets" / "404.html"
-    write_text(project.stage / "404.html", lost.read_text(encoding="utf-8").replace("{{ home }}", home))
+    write_text(project.stage / "404.html", lost.read_text(encoding="utf-8").replace("{{ home }}", project.home))
     (project.stage / "assets" / "404.html").unlink()
-
-
-def pages_url(repository: str) -> str:
-    """Where GitHub Pages serves a repository.
-
-    >>> pages_url("https://github.com/owner/name")
-    'https://owner.github.io/name/'
-    """
-    parts = urlsplit(repository).path.strip("/").split("/")
-    if urlsplit(repository).netloc != "github.com" or len(parts) != 2:
-        raise BookError(
-            f"repository.url in _config.yml is {repository!r}; expected https://github.com/OWNER/NAME."
-        )
-    return f"https://{parts[0]}.github.io/{parts[1]}/"
