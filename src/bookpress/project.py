@@ -23,7 +23,7 @@ class BookError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """What is special to one book: the table ``[tool.bookpress]`` of its ``pyproject.toml``; each entry may be left out.
+    """What is special to one book: the table ``[tool.bookpress]`` of its ``pyproject.toml``. Entries may be left out.
 
     ``packages``, ``kept``: packages below ``src`` and the folder of kept predictions that a bundle takes along.
     ``ledger``: ``"module:function"`` that makes the ledger's Markdown of all results. ``fingerprint``: one that
