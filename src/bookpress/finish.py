@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import re
 import tomllib
@@ -18,22 +17,12 @@ from PIL import Image
 from bookpress.files import write_bytes
 from bookpress.project import BookError, Project, write_text
 from bookpress.provenance import commit_words, data_fingerprint, revision, run_records, versions
+from bookpress.template import fill
 
 ICONS = "_static/scripts/fontawesome.js"
 # How far (of 255) the one channel in a thousand that changes most may move when an image gets a palette.
 PALETTE_ERROR = 24
 STYLES = {"fa-solid": "fa-solid", "fas": "fa-solid", "fa-brands": "fa-brands", "fab": "fa-brands"}
-REDIRECT = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="refresh" content="0; url={path}">
-<link rel="canonical" href="{canonical}">
-<title>This page has moved</title>
-</head>
-<body><main><h1>This page has moved</h1><p><a href="{path}">It is here now.</a></p></main></body>
-</html>
-"""
 
 
 def finish(project: Project, folder: Path) -> None:
@@ -182,29 +171,21 @@ def provenance_blocks(project: Project) -> dict[str, str]:
     runs = {f"notebooks/{run['notebook']}": run for run in run_records(project, project.chapters())}
     here = revision(project.root)
     common = [
-        ("Rendered from commit", commit_words(**here)),
+        ("Rendered from commit", commit_words(**here).replace("`", "")),
         ("Data registry", data_fingerprint(project)),
         ("Versions", ", ".join(f"{name} {number}" for name, number in versions(project).items())),
     ]
-    return {page: _block([*_run_rows(runs.get(page)), *common]) for page in project.pages()}
+    rows = {page: [*_run_rows(runs.get(page)), *common] for page in project.pages()}
+    return {page: fill("provenance.html", rows=told) for page, told in rows.items()}
 
 
 def _run_rows(run: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
     if run is None:
         return
-    yield "Run from commit", commit_words(run["commit"], run["dirty"])
+    yield "Run from commit", commit_words(run["commit"], run["dirty"]).replace("`", "")
     yield "Run finished", run["finished"]
     yield "Run took", f"{run['wall_s']:.0f} s, at most {run['peak_mb']:,} MB"
     yield "Parameters", f"cohort {run['cohort']}, {'quick, ' * run['quick']}seed {run['seed']}"
-
-
-def _block(rows: list[tuple[str, str]]) -> str:
-    cells = "".join(f"<dt>{what}</dt><dd>{_plain(value)}</dd>" for what, value in rows)
-    return f'<details class="book-provenance"><summary>How this page was made</summary><dl>{cells}</dl></details>'
-
-
-def _plain(value: str) -> str:
-    return html.escape(value.replace("`", ""))
 
 
 def redirects(project: Project) -> dict[str, str]:
@@ -234,4 +215,4 @@ def redirect(project: Project, folder: Path) -> None:
     """Leave a page that points on at each address that has moved."""
     for old, new in redirects(project).items():
         path = "../" * old.count("/") + new
-        write_text(folder / old, REDIRECT.format(path=path, canonical=project.home + new))
+        write_text(folder / old, fill("moved.html", path=path, canonical=project.home + new))

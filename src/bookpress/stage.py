@@ -17,6 +17,7 @@ from bookpress.notebook import needs
 from bookpress.project import BookError, Project, write_text
 from bookpress.provenance import provenance_markdown, run_records
 from bookpress.results import Rows, ledger, merge
+from bookpress.template import fill_text
 
 #: What stands on a folded cell of an exercise instead of "Show code cell source".
 FOLDED = {
@@ -153,5 +154,5 @@ def _configure(project: Project) -> None:
     config = project.config | {"html": project.config.get("html", {}) | {"baseurl": project.home}}
     write_text(project.stage / "_config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     lost = project.root / "assets" / "404.html"
-    write_text(project.stage / "404.html", lost.read_text(encoding="utf-8").replace("{{ home }}", project.home))
+    write_text(project.stage / "404.html", fill_text(lost.read_text(encoding="utf-8"), home=project.home))
     (project.stage / "assets" / "404.html").unlink()
