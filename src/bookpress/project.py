@@ -28,8 +28,9 @@ class Settings:
     ``packages``, ``kept``: packages below ``src`` and the folder of kept predictions that a bundle takes along.
     ``ledger``: ``"module:function"`` that makes the ledger's Markdown of all results. ``fingerprint``: one that
     gives the data's hash. ``versions``: packages whose version the pages tell. ``cohorts``: what a chapter's
-    ``cohort`` may be; a page made from one of ``simulated`` says so. ``goals``: the most that a page or the book may
-    have, see `bookpress.reading`; ``enforced``: those of them that are findings, not only told.
+    ``cohort`` may be; a page made from one of ``simulated`` says so. ``preview``: a picture that links to the book
+    show. ``goals``: the most that a page or the book may have, see `bookpress.reading`; ``enforced``: those of them
+    that are findings, not only told.
     """
 
     packages: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Settings:
     versions: tuple[str, ...] = ()
     cohorts: tuple[str, ...] = ("published", "simulated")
     simulated: tuple[str, ...] = ("simulated",)
+    preview: str = ""
     goals: dict[str, float] = field(default_factory=dict)
     enforced: tuple[str, ...] = ()
 
