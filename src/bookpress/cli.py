@@ -98,6 +98,10 @@ def _notebooks(project: Project, args: argparse.Namespace) -> int:
     return int(bool(stale) and args.check)
 
 
+def _plain(read: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {page: asdict(shape) for page, shape in read.items()}
+
+
 def _check_html(project: Project, args: argparse.Namespace) -> int:
     from bookpress.gate import check, weights
     from bookpress.reading import against, of_book
@@ -107,7 +111,7 @@ def _check_html(project: Project, args: argparse.Namespace) -> int:
     if not args.json:
         for page, kilobytes in heavy.items():
             print(f"{page}: {kilobytes:,.0f} kB with what it loads, {read[page]}")
-    return _report([*found, *against(project.settings, read)], args, kilobytes=heavy, reading={page: asdict(shape) for page, shape in read.items()})
+    return _report([*found, *against(project.settings, read)], args, kilobytes=heavy, reading=_plain(read))
 
 
 def _check_book(project: Project, args: argparse.Namespace) -> int:
@@ -126,8 +130,7 @@ def _check_book(project: Project, args: argparse.Namespace) -> int:
                 print(verdict, flush=True)
     read = {verdict.page: verdict.reading for verdict in verdicts if verdict.reading}
     found = [*(finding for verdict in verdicts for finding in verdict.findings), *against(project.settings, read)]
-    return _report(found, args, f"; pictures of every page are in {shots}",
-                   reading={page: asdict(shape) for page, shape in read.items()})
+    return _report(found, args, f"; pictures of every page are in {shots}", reading=_plain(read))
 
 
 def _check_binder(project: Project, args: argparse.Namespace) -> int:

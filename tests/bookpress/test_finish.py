@@ -167,7 +167,7 @@ class TestAroundTheText:
             ("<p>Short.</p><p>A sentence that says what the page is about. Another.</p>",
              "A sentence that says what the page is about. Another."),
             ("<div class='admonition'><p>A banner that stands above the text of the page.</p></div>"
-             "<p>What the author wrote, which is of some length.</p>", "What the author wrote, which is of some length."),
+             "<p>What the author wrote, of some length too.</p>", "What the author wrote, of some length too."),
             (f"<p>One whole sentence of the text. {'Word ' * 60}.</p>", "One whole sentence of the text."),
             (f"<p>{'Word ' * 60}.</p>", f"{'Word ' * 39}Word …"),
             ("<p>No.</p>", ""),

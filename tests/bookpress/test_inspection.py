@@ -86,7 +86,7 @@ def test_what_is_cut_on_a_desktop_is_told_with_the_length_of_the_page(verdict):
     assert seen.cut_tables == ("a name, another",)
     assert seen.small_figures == ("Small letters.",)
     assert 2 < seen.screens < 2.5
-    assert "2.1 screens" in str(seen)
+    assert f"{seen.screens:.1f} screens, 1 code lines cut, 1 tables cut, 1 figures with small text" in str(seen)
 
 
 def test_without_a_book_the_command_says_so(tmp_path, capsys):
