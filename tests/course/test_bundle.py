@@ -28,7 +28,8 @@ from bookpress.project import BookError, Project
 def made(root, tmp_path_factory):
     """Both bundles of this book, in a place of their own."""
     place = tmp_path_factory.mktemp("bundles")
-    parts = ("notebooks", "src", "book", "science", "_config.yml", "requirements.txt", "requirements-torch-cpu.txt")
+    parts = ("notebooks", "src", "book", "science", "_config.yml", "pyproject.toml", "requirements.txt",
+             "requirements-torch-cpu.txt")
     for name in (*parts, *bundle.FILES):
         (place / name).symlink_to(root / name)
     project = Project(place)
