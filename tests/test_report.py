@@ -92,6 +92,9 @@ def test_an_estimate_brings_its_interval_and_is_told_with_signs(results, monkeyp
     assert glued["gain_told"] == "−0.016 (−0.028 to +0.001)"
     results.record("score", 0.75, interval=(0.7, 0.8), n=5, cohort="published")
     assert glued["score_told"] == "0.750 (0.700 to 0.800)"
+    results.record("n_cells", 4178, n=4178, cohort="published")
+    results.absent("n_cells", "elsewhere")
+    assert glued["n_cells_told"] == "4,178" and glued["elsewhere_told"] == "–"
 
 
 def test_a_claim_that_no_longer_holds_stops_the_published_run_and_no_other(tmp_path):

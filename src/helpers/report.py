@@ -61,7 +61,8 @@ class Results:
 
         ``n``: cells behind it. ``interval``: (low, high), 95 %, or NaN where too few runs gave none; an `Estimate`
         brings its own, and a p value makes it a difference, told with its sign. A number with an interval is glued
-        as ``<key>_told`` too: "0.751 (0.713 to 0.789)". The paper's value of the same key is added.
+        as ``<key>_told`` too: "0.751 (0.713 to 0.789)"; without one, ``<key>_told`` is the number with as many digits
+        as a sentence needs. The paper's value of the same key is added.
         ValueError if the key was recorded before or the value is not finite.
         """
         signed = False
@@ -81,8 +82,7 @@ class Results:
         }
         self._write()
         _glue(key, value)
-        if self.results[key]["interval"] is not None:
-            _glue(f"{key}_told", Sentence(told(value, self.results[key]["interval"], signed)))
+        _glue(f"{key}_told", Sentence(told(value, self.results[key]["interval"], signed, unit)))
         if self.results[key]["paper"] is not None:
             _glue(f"paper_{key}", self.results[key]["paper"])
         return value
@@ -113,6 +113,15 @@ class Results:
         """Glue words that depend on the cells, such as a subclass's name, under a key and return them."""
         _glue(key, Sentence(sentence))
         return sentence
+
+    def absent(self, *keys: str) -> None:
+        """Glue a dash in the place of each number, told, that could not be computed on these cells.
+
+        >>> Results("00_example", cohort="simulated", folder="/tmp/example").absent("gain")
+        """
+        for key in keys:
+            if key not in self.results:
+                _glue(f"{key}_told", Sentence("–"))
 
     def check(self, claims: Mapping[str, bool]) -> None:
         """AssertionError that lists the sentences of the chapter which its numbers no longer bear out.
@@ -187,15 +196,20 @@ def p_words(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.01 else f"p = {p:.2f}"
 
 
-def told(value: float, interval, signed: bool = False) -> str:
-    """A number with its 95 % interval as it stands in a sentence; with signs where it is a difference.
+def told(value: float, interval=None, signed: bool = False, unit: str = "") -> str:
+    """A number as it stands in a sentence, with its 95 % interval if it has one; with signs where it is a difference.
 
     >>> told(0.751, (0.713, 0.789)), told(-0.0159, (-0.028, 0.001), signed=True)
     ('0.751 (0.713 to 0.789)', '−0.016 (−0.028 to +0.001)')
+    >>> told(4178), told(64.3, unit="%"), told(0.61)
+    ('4,178', '64 %', '0.61')
     """
-    digits = f"{'+z' if signed else 'z'}.3f"
-    first, low, high = (format(float(number), digits).replace("-", "−") for number in (value, *interval))
-    return f"{first} ({low} to {high})"
+    if interval is not None:
+        digits = f"{'+z' if signed else 'z'}.3f"
+        first, low, high = (format(float(number), digits) for number in (value, *interval))
+        return f"{first} ({low} to {high})".replace("-", "−")
+    shown = f"{value:,}" if isinstance(value, int) else f"{value:.0f} %" if unit == "%" else f"{value:z.2f}"
+    return shown.replace("-", "−")
 
 
 def verdict(result: dict) -> str:
