@@ -135,8 +135,9 @@ def write_book(folder: Path, repository: Path) -> Book:
     for name in (
         "Makefile",
         "_config.yml",
-        "requirements-dev.txt",
-        "requirements-nodeps.txt",
+        "requirements.txt",
+        "requirements-torch.txt",
+        "requirements-torch-cpu.txt",
         "pyproject.toml",
     ):
         shutil.copy(repository / name, folder)
