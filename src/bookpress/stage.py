@@ -70,7 +70,7 @@ def stage(project: Project) -> Path:
         shutil.copy(project.executed / f"{name}.ipynb", target)
         source, banner = project.notebooks / f"{name}.md", banners.get(name, "")
         if shows_simulated(source) and SIMULATED_RUN not in banner:
-            banner = _admonition("Simulated recordings", SIMULATED_SHOWN, "simulated") + banner
+            banner += _admonition("Simulated recordings", SIMULATED_SHOWN, "simulated", "note")
         _dress(target, source, banner)
     _banner_in_pages(project, pages[0], banners)
     return project.stage
@@ -110,8 +110,8 @@ def insert_after_title(text: str, banner: str) -> str:
     return f"{text[: title.end()]}\n\n{banner}{text[title.end() :]}"
 
 
-def _admonition(title: str, sentence: str, kind: str) -> str:
-    return f":::{{admonition}} {title}\n:class: warning book-{kind}\n{sentence}\n:::\n"
+def _admonition(title: str, sentence: str, kind: str, look: str = "warning") -> str:
+    return f":::{{admonition}} {title}\n:class: {look} book-{kind}\n{sentence}\n:::\n"
 
 
 def _dress(path: Path, source: Path, banner: str) -> None:

@@ -192,20 +192,22 @@ class TestAroundTheText:
         assert page.li.text == "Time 3 minutes to read, 12 s to run."
         bare = soup("<article><h1>A</h1><p>Words.</p></article>")
         say_time(bare, bare.article, {"wall_s": 170.0, "quick": True})
-        assert bare.h1.find_next_sibling("p").text == "1 minute to read, 3 minutes to run quickly."
+        assert bare.h1.find_next_sibling("p").text == "1 minute to read, 3 minutes to run (a quick run)."
 
     def test_contents_lead_to_the_sections_and_the_take_away(self):
         part = '<section id="s{0}"><h2>Part {0}<a class="headerlink">#</a></h2></section>'
         sections = part.format(0) + part.format(1)
         take = '<div class="admonition"><p class="admonition-title">Take away</p></div>'
-        page = soup(f"<article><h1>A</h1>{sections}{take}</article>")
-        list_contents(page.article)
+        side = "<nav class='page-toc'><ul><li>Part 0</li></ul></nav>"
+        page = soup(f"<article><h1>A</h1>{sections}{take}</article>{side}")
+        list_contents(page, page.article)
         links = page.select("h1 + details.book-contents a")
         assert [(tag["href"], tag.text) for tag in links] == [
             ("#s0", "Part 0"), ("#s1", "Part 1"), ("#take-away", "Take away")]  # fmt: skip
         assert page.select_one(".admonition")["id"] == "take-away"
+        assert [tag.get_text() for tag in page.select("nav li")] == ["Part 0", "Take away"]
         short = soup(f"<article><h1>A</h1>{sections}</article>")
-        list_contents(short.article)
+        list_contents(short, short.article)
         assert not short.select("details")
 
     def test_only_a_page_with_a_formula_asks_for_a_typesetter(self, built):
