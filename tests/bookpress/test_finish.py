@@ -218,8 +218,8 @@ class TestAroundTheText:
         page = soup(f"{scripts}<script>other()</script>")
         without_formulas(page)
         assert [tag.text for tag in page("script")] == ["other()"]
-        assert "mathjax/" in built[0].page("book/reader").lower()
-        assert "mathjax/" not in built[0].page("notebooks/01_data").lower()
+        for name, wanted in (("book/reader", True), ("notebooks/01_data", False)):
+            assert bool(soup(built[0].page(name)).select("script[src*=mathjax]")) == wanted
 
     def test_search_finds_what_begins_like_the_word(self, built, tmp_path):
         (tmp_path / "searchtools.js").write_text("changed")
@@ -231,11 +231,10 @@ class TestAroundTheText:
     def test_a_word_inside_another_is_not_found(self, chromium, built):
         page = chromium.new_page()
         with served(built[0].project.html) as site:
-            for word, found in (("reader", 1), ("ead", 0)):  # "Reader" is the title of a page
+            for word, found in (("wor", True), ("ords", False)):  # of "Some words."
                 page.goto(f"{site}/search.html?q={word}", wait_until="networkidle")
                 page.wait_for_function("document.querySelector('.search-summary')?.textContent.includes('ound')")
-                assert page.locator("#search-results li a[href*='book/reader']").count() >= found
-                assert bool(page.locator("#search-results li a[href*='book/reader']").count()) == bool(found)
+                assert (page.locator("#search-results li a[href*='01_data']").count() > 0) == found
         page.close()
 
     @pytest.mark.browser

@@ -92,8 +92,8 @@ def test_what_is_short_or_no_number_stays(text):
 
 def test_a_styled_table_looks_like_every_other_and_a_drawn_one_keeps_its_own_look():
     page = BeautifulSoup(
-        '<article><div class="cell_output"><table></table><table class="forest"></table></div><table></table></article>',
-        "lxml",
-    )
+        '<article><div class="cell_output"><table></table><table class="forest"></table></div>'
+        "<table></table></article>", "lxml",
+    )  # fmt: skip
     tidy(page)
     assert [table.get("class") for table in page.select("table")] == [["dataframe"], ["forest"], None]
