@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython import get_ipython
-from IPython.core.pylabtools import select_figure_formats
 
 SUBCLASS_COLOURS = MappingProxyType({
     "Lamp5": "#CC79A7", "Pvalb": "#0072B2", "Sncg": "#E69F00", "Sst": "#D55E00", "Vip": "#009E73",
@@ -58,8 +57,11 @@ def use_style() -> None:
         "axes.unicode_minus": True, "legend.frameon": False, "lines.linewidth": 1.4,
         "svg.hashsalt": "book",  # the same figure is the same file
     })
-    if (shell := get_ipython()) is not None:
-        select_figure_formats(shell, {"svg"}, metadata={"Date": None})
+    if get_ipython() is not None:
+        # Importing the backend starts it, and its start would undo what was set before.
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("svg", metadata={"Date": None})
 
 
 def confusion_map(matrix: pd.DataFrame, ax, title: str) -> None:
