@@ -133,7 +133,8 @@ def describe(page: BeautifulSoup, article: Tag, address: str, preview: str) -> N
     for key, content in told.items():
         if content:
             page.head.append(page.new_tag("meta", attrs={"property": key, "content": content}))
-    page.head.append(page.new_tag("meta", attrs={"name": "twitter:card", "content": "summary_large_image"}))
+    if preview:
+        page.head.append(page.new_tag("meta", attrs={"name": "twitter:card", "content": "summary_large_image"}))
 
 
 def description(article: Tag) -> str:
