@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 
 from patchtype.experiments.paper import paper
-from patchtype.files import whole, write_text
+from patchtype.files import read_parquet, write_parquet, write_text
 from patchtype.settings import build_folder
 
 
@@ -62,8 +62,7 @@ class Results:
         """Keep a table of out-of-fold predictions for later chapters, see `predictions`."""
         path = build_folder() / "predictions" / f"{self.notebook}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as part:
-            predictions.to_parquet(part, index=False)
+        write_parquet(path, predictions)
 
     def _write(self) -> None:
         content = {"notebook": self.notebook, "results": self.results}
@@ -72,12 +71,10 @@ class Results:
 
 def predictions(notebook: str):
     """Out-of-fold predictions that an earlier notebook kept; FileNotFoundError says how to make them."""
-    import pandas as pd
-
     path = build_folder() / "predictions" / f"{notebook}.parquet"
     if not path.exists():
         raise FileNotFoundError(f"found no {path}, expected the predictions of {notebook}; run that notebook first")
-    return pd.read_parquet(path)
+    return read_parquet(path)
 
 
 def _limits(interval) -> list[float] | None:
