@@ -18,6 +18,7 @@ from patchtype.cohorts.cohort import Cohort
 from patchtype.cohorts.published import mouse_features
 from patchtype.cohorts.registry import DataUnavailable
 from patchtype.cohorts.tables import read
+from patchtype.files import read_parquet
 
 #: The two definitions of the vector families; see `patchtype.recordings.extraction`.
 VECTOR_SETS = ("paper", "official")
@@ -41,7 +42,7 @@ def load(folder: Path, species: str, feature_set: str, source: str) -> Cohort:
     if not path.is_file():
         raise DataUnavailable(
             f"found no {path}, expected a folder made by `patchtype extract`; run it, or name its folder")
-    every = pd.read_parquet(path)
+    every = read_parquet(path)
     absent = [column for column in _IDENTITY if column not in every]
     if absent:
         raise DataUnavailable(f"{path} has no column {absent[0]!r}; make it anew with `patchtype extract`")

@@ -22,7 +22,7 @@ import pooch
 
 from patchtype import cohorts
 from patchtype.cohorts import Cohort
-from patchtype.files import whole, write_text
+from patchtype.files import read_parquet, write_parquet, write_text
 from patchtype.settings import named_folder
 
 #: The environment variable that names the folder, if it is not ``science`` beside the notebooks.
@@ -78,8 +78,7 @@ def keep(name: str, predictions: pd.DataFrame, protocol, folder: str | Path | No
         raise ArchiveError(f"found predictions of the cell {stray.iloc[0]!r}, expected cells of the given cohort only")
     about = folder / f"{name}.json"
     about.unlink(missing_ok=True)
-    with whole(folder / f"{name}.parquet") as part:
-        _compact(predictions, cohort, steps).to_parquet(part, index=False, compression="zstd")
+    write_parquet(folder / f"{name}.parquet", _compact(predictions, cohort, steps), compression="zstd")
     content = {
         "experiment": name, "protocol": str(protocol), "cells": len(cohort), "classes": list(cohort.classes),
         "species": str(cohort.cells["species"].iloc[0]), "source": cohort.source,
@@ -109,7 +108,7 @@ def load(name: str, cohort: Cohort, folder: str | Path | None = None) -> pd.Data
             f"{path} is not the table that {name}.json describes (expected sha256 {about['sha256'][:12]}…); "
             f"restore both files, or delete both and run `{command(name)}`")
     _same_data(about, cohort)
-    table = pd.read_parquet(path)
+    table = read_parquet(path)
     classes = about["classes"]
     p = table[[f"p_{c}" for c in classes]].to_numpy(float) / about.get("steps", STEPS)
     out = table.drop(columns=[f"p_{c}" for c in classes]).astype({"repeat": int, "fold": int, "predicted": str})

@@ -25,7 +25,7 @@ from patchtype.evaluation.power import smallest_gain
 from patchtype.evaluation.predictions import evaluate
 from patchtype.evaluation.protocols import CrossValidation
 from patchtype.experiments.regimes import REGIMES, STOP_ON, pretrain, regimes
-from patchtype.files import whole, write_text
+from patchtype.files import write_parquet, write_text
 from patchtype.models.network import INPUTS
 from patchtype.models.training import Plan
 from patchtype.settings import build_folder
@@ -111,8 +111,7 @@ def write(folder: Path, predictions: pd.DataFrame, protocol, seconds: float, set
     """Each of the three files whole or not at all; `suite.json` last, so that its presence says all are there."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "suite.json").unlink(missing_ok=True)
-    with whole(folder / "predictions.parquet") as part:
-        predictions.to_parquet(part, index=False)
+    write_parquet(folder / "predictions.parquet", predictions)
     write_text(folder / "scores.csv", fold_scores(predictions)[list(SCORES)].to_csv())
     # Too few folds give no interval; JSON says so with null, it has no NaN.
     found = gains(predictions, protocol).astype(object)

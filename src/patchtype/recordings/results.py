@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from patchtype.files import write_bytes
+from patchtype.files import write_bytes, write_parquet
 from patchtype.recordings import quality
 from patchtype.recordings.cell import Cell
 from patchtype.recordings.extraction import WIDTHS
@@ -101,9 +101,7 @@ def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
     """
     cells = [unpacked(path) for path in files]
     table = cell_table(cells)
-    buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
-    write_bytes(out / "cells.parquet", buffer.getvalue())
+    write_parquet(out / "cells.parquet", table)
     for mode, widths in WIDTHS.items():
         arrays = {"cell_id": np.array([c.cell_id for c in cells], dtype=str)}
         for family, width in widths.items():
