@@ -40,10 +40,10 @@ WRONG = [
     ("simulate --cells 1 --out file/below", PATH),
     ("simulate --cells 0 --out out", "found '0', expected a whole number of at least 1"),
     ("simulate --cells 1 --bad-share 7 --out out", "found '7', expected a share from 0 to 1"),
-    ("simulate --cells 1 --workers -1 --out out", "found '-1', expected a whole number of at least 0"),
-    ("extract text.nwb --workers -1 --out out", "found '-1', expected a whole number of at least 0"),
+    ("simulate --cells 1 --jobs -1 --out out", "found '-1', expected a whole number of at least 0"),
+    ("extract text.nwb --jobs -1 --out out", "found '-1', expected a whole number of at least 0"),
     ("extract text.nwb --timeout 0 --out out", "found '0', expected a positive number of seconds"),
-    ("extract text.nwb --workers 0 --out file", PATH),
+    ("extract text.nwb --jobs 0 --out file", PATH),
     ("extract folder.nwb --out out", "found no recording in folder.nwb, expected .nwb files"),
     ("embed --mouse 0 --out out --work work", "found '0', expected a whole number of at least 1"),
     ("embed --human 1.5 --out out --work work", "found '1.5', expected a whole number of at least 1"),
@@ -88,7 +88,7 @@ def test_a_wrong_call_is_one_sentence_and_leaves_nothing(place, capsys, call, to
 
 
 def test_not_one_recording_is_a_failure_although_the_batch_went_on(place, capsys):
-    assert main(["extract", "text.nwb", "nowhere.nwb", "--workers", "0", "--out", "out"]) == 1
+    assert main(["extract", "text.nwb", "nowhere.nwb", "--jobs", "0", "--out", "out"]) == 1
     printed = capsys.readouterr().out
     assert "text: found 12 bytes that are no HDF5 file, expected NWB 2; fetch the file again" in printed
     assert "nowhere: found no file at nowhere.nwb, expected a recording; check the path" in printed

@@ -7,6 +7,7 @@ left alone unless ``--again`` is given. The rule that sets final donors aside is
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -120,7 +121,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help=f"which ones (default all): {', '.join(EXPERIMENTS)}")
     parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
     parser.add_argument("--again", action="store_true", help="run experiments that are there already")
-    parser.add_argument("--folder", type=Path, help="where to keep predictions (default science)")
+    parser.add_argument("--out", type=Path, dest="folder", help="where to keep predictions (default science)")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -130,7 +131,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         data = load(args.cohort)
     except (cohorts.DataUnavailable, cohorts.TableError) as error:
-        print(f"No data: {error}")
+        print(f"No data: {error}", file=sys.stderr)
         return 3
     for name in args.experiments:
         run, species = EXPERIMENTS[name]

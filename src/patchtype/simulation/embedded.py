@@ -142,7 +142,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mouse", type=count, default=CELLS["mouse"], metavar="N", help="mouse cells")
     parser.add_argument("--human", type=count, default=CELLS["human"], metavar="N", help="human cells")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--workers", type=processes, default=0, help="processes (default 0: this one)")
+    jobs(parser, default=0, least=0, help="processes (default 0: this one)")
 
 
 def main(args: argparse.Namespace) -> int:
