@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from patchtype import cohorts
+from patchtype import cohorts, settings
 from patchtype.__main__ import main
 from patchtype.evaluation import archive
 from patchtype.evaluation.sizes import SIZES
@@ -85,7 +85,7 @@ def test_without_data_one_sentence_says_so(tmp_path):
 
 
 def test_every_method_is_kept_with_the_same_cuts_and_sizes():
-    folder = archive.science_folder()
+    folder = settings.science_folder()
     assert {name for name in archive.kept(folder) if name.startswith(science.PREFIX)} == {
         science.PREFIX + name for name in METHODS
     }

@@ -18,7 +18,6 @@ import pandera.pandas as pa
 
 from patchtype.cohorts.registry import fetch
 
-
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 

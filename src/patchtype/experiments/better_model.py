@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from patchtype import cohorts
+from patchtype import cohorts, settings
 from patchtype.cohorts import Cohort
 from patchtype.evaluation import archive
 from patchtype.evaluation.final import split
@@ -127,7 +127,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run what is not there yet, one line per experiment; exit 3 when the data cannot be had."""
     warnings.filterwarnings("ignore", category=FutureWarning)
-    folder = args.folder or archive.science_folder()
+    folder = args.folder or settings.science_folder()
     try:
         data = load(args.cohort)
     except (cohorts.DataUnavailable, cohorts.TableError) as error:

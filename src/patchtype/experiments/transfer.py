@@ -17,7 +17,7 @@ import joblib
 import pandas as pd
 from tqdm import tqdm
 
-from patchtype import cohorts
+from patchtype import cohorts, settings
 from patchtype.arguments import count, jobs, processes
 from patchtype.cohorts import Cohort
 from patchtype.evaluation import archive
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run what is not there yet, one line per method; exit 3 when the data cannot be had, 2 for a wrong call."""
-    folder = args.folder or archive.science_folder()
+    folder = args.folder or settings.science_folder()
     try:
         mouse = cohorts.load("mouse", "aligned", source=args.cohort)
         human = cohorts.load("human", "human", source=args.cohort)
