@@ -23,10 +23,7 @@ import pooch
 from patchtype import cohorts
 from patchtype.cohorts import Cohort
 from patchtype.files import read_parquet, write_parquet, write_text
-from patchtype.settings import named_folder
-
-#: The environment variable that names the folder, if it is not ``science`` beside the notebooks.
-FOLDER = "HELPERS_SCIENCE"
+from patchtype.settings import SCIENCE, science_folder
 
 #: Probabilities are kept as whole thousandths, which is finer than scores of names and ranks can see. Log loss and
 #: calibration see it, so that `keep` takes more ``steps``, up to 65,535.
@@ -43,11 +40,6 @@ PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
 
 class ArchiveError(ValueError):
     """Kept predictions are absent, damaged, or about other cells than those at hand."""
-
-
-def science_folder() -> Path:
-    """The folder of kept experiments: ``HELPERS_SCIENCE``, or ``science`` beside the ``notebooks`` folder."""
-    return named_folder(FOLDER, "science")
 
 
 def identity(cohort: Cohort) -> str:
@@ -130,7 +122,7 @@ def provenance(name: str, folder: str | Path | None = None) -> dict:
     """How an experiment was made; `ArchiveError` says what to do where there is none."""
     path = Path(folder or science_folder()) / f"{name}.json"
     if not path.is_file():
-        raise ArchiveError(f"found no {path}, expected a kept experiment; run `{command(name)}`, or set {FOLDER}")
+        raise ArchiveError(f"found no {path}, expected a kept experiment; run `{command(name)}`, or set {SCIENCE}")
     return json.loads(path.read_text("utf-8"))
 
 

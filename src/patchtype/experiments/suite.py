@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from patchtype import cohorts
-from patchtype.arguments import count
+from patchtype.arguments import count, jobs
 from patchtype.evaluation import archive
 from patchtype.evaluation.metrics import SCORES, fold_differences, fold_scores, paired_difference, summary
 from patchtype.evaluation.power import smallest_gain
@@ -44,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--inputs", default=INPUTS[0], choices=INPUTS, help="how a token enters the network")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of matrix products")
     parser.add_argument("--epochs", type=count, help="at most so many in each stage, for a quick look")
-    parser.add_argument("--jobs", type=count, default=os.cpu_count(), help="processes (default: one per core)")
-    parser.add_argument("--folder", type=Path, help="where to write (default _build/suite)")
+    jobs(parser)
+    parser.add_argument("--out", type=Path, dest="folder", help="where to write (default _build/suite)")
     parser.add_argument("--keep", action="store_true", help="keep the predictions in the folder science, too")
 
 
@@ -56,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
         mouse = cohorts.load("mouse", "aligned", source=args.cohort).four_classes()
         human = cohorts.load("human", "aligned", source=args.cohort)
     except (cohorts.DataUnavailable, cohorts.TableError) as error:
-        print(f"No data: {error}")
+        print(f"No data: {error}", file=sys.stderr)
         return 3
     protocol = CrossValidation(args.folds, args.repeats, grouped=args.grouped)
     try:  # before the first minutes of training

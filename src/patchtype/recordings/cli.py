@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from patchtype.arguments import processes, seconds
+from patchtype.arguments import jobs, seconds
 from patchtype.recordings import batch, quality, results, sources
 
 
@@ -17,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="NWB files, folders, addresses, or a dandiset with version such as 000020/0.210913.1639",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the results; a stopped run goes on there")
-    parser.add_argument("--workers", type=processes, default=os.cpu_count(), help="processes (one per core; 0: none)")
+    jobs(parser, least=0, help="processes (default: one per core; 0: none beside this one)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="work on this Dask cluster instead")
     parser.add_argument("--stream", action="store_true", help="read remote files in blocks: less traffic, more waiting")
     parser.add_argument("--cache", metavar="DIR", help="where a worker keeps the one file it has fetched")
@@ -50,7 +49,7 @@ def _extract(args: argparse.Namespace) -> int:
     options = batch.Options(
         args.drop_failed_sweeps, tuple(args.allow), args.stream, args.cache, timeout=args.timeout
     )
-    table = batch.run(assets, args.out, options, workers=args.workers, scheduler=args.scheduler)
+    table = batch.run(assets, args.out, options, workers=args.jobs, scheduler=args.scheduler)
     results.carry_labels([Path(source) for source in args.source if Path(source).is_dir()], args.out)
     print(results.funnel(table).to_string(index=False))
     for row in table[~table["passed"]].head(20).itertuples():
