@@ -30,7 +30,9 @@ class CellMap {
     this.chosen = -1;
     const { title, at, classes } = this.data;
     this.height = Math.max(...at.map((point) => point[1])) + 40;
-    const how = "Arrow keys move from cell to cell.";
+    this.zoom = 1;
+    this.middle = [500, this.height / 2 - 20];
+    const how = "Arrow keys move from cell to cell, + and - zoom.";
     this.canvas = element("canvas", {
       tabindex: 0, role: "application", "aria-label": `Map of ${at.length} cells, ${title}. ${how}`,
     });
@@ -38,8 +40,13 @@ class CellMap {
     this.sketch = element("canvas", { "aria-hidden": "true", class: "cell-map-trace", width: 240, height: 100 });
     const buttons = classes.map((kind, number) => this.button(kind, number));
     box.querySelector("p").remove();
+    const zooms = [["+", "Zoom in", 1.5], ["\u2212", "Zoom out", 1 / 1.5]].map(([text, label, factor]) => {
+      const made = element("button", { type: "button", "aria-label": `${label}, ${title}` }, text);
+      made.addEventListener("click", () => this.closer(factor));
+      return made;
+    });
     box.append(element("p", { class: "cell-map-title" }, title), element("div", { role: "group",
-      "aria-label": `Subclasses shown, ${title}` }, ...buttons), this.canvas, this.line);
+      "aria-label": `Subclasses shown, ${title}` }, ...buttons, ...zooms), this.canvas, this.line);
     if (this.data.trace) box.append(this.sketch);
     this.canvas.addEventListener("pointermove", (event) => this.point(event));
     this.canvas.addEventListener("pointerdown", (event) => this.point(event));
@@ -55,12 +62,38 @@ class CellMap {
       const shown = this.hidden.delete(number);
       if (!shown) this.hidden.add(number);
       made.setAttribute("aria-pressed", String(shown));
+      if (this.chosen >= 0 && !this.shows(this.chosen)) this.forget();
       this.draw();
     });
     return made;
   }
 
   scale() { return this.canvas.clientWidth / 1040; }
+
+  // Where a place of the map stands on the canvas, and the other way round.
+  onCanvas([x, y]) {
+    const scale = this.scale(), [u, v] = this.middle;
+    return [((x - u) * this.zoom + 520) * scale, ((y - v) * this.zoom + this.height / 2) * scale];
+  }
+
+  onMap(x, y) {
+    const scale = this.scale(), [u, v] = this.middle;
+    return [(x / scale - 520) / this.zoom + u, (y / scale - this.height / 2) / this.zoom + v];
+  }
+
+  // Zoom about the chosen cell; at full size the whole map is shown.
+  closer(factor) {
+    this.zoom = Math.min(12, Math.max(1, this.zoom * factor));
+    if (this.zoom < 1.01) [this.zoom, this.middle] = [1, [500, this.height / 2 - 20]];
+    else if (this.chosen >= 0) this.middle = this.data.at[this.chosen];
+    this.draw();
+  }
+
+  forget() {
+    this.chosen = -1;
+    this.line.textContent = "";
+    this.sketch.getContext("2d").clearRect(0, 0, 240, 100);
+  }
 
   draw() {
     const dots = window.devicePixelRatio || 1, scale = this.scale();
@@ -71,16 +104,17 @@ class CellMap {
     context.setTransform(dots, 0, 0, dots, 0, 0);
     context.fillStyle = "white";
     context.fillRect(0, 0, this.canvas.width, this.canvas.height);
-    this.data.at.forEach((_, cell) => this.shows(cell) && this.mark(context, cell, 2.4, 0.65));
+    const radius = 2.4 * Math.sqrt(this.zoom);
+    this.data.at.forEach((_, cell) => this.shows(cell) && this.mark(context, cell, radius, 0.65));
     if (this.chosen >= 0) this.mark(context, this.chosen, 6, 1);
   }
 
   shows(cell) { return !this.hidden.has(this.data.class[cell]); }
 
   mark(context, cell, radius, alpha) {
-    const kind = this.data.classes[this.data.class[cell]], [x, y] = this.data.at[cell], scale = this.scale();
+    const kind = this.data.classes[this.data.class[cell]];
     context.save();
-    context.translate((x + 20) * scale, (y + 20) * scale);
+    context.translate(...this.onCanvas(this.data.at[cell]));
     context.beginPath();
     MAP_SHAPES[kind.marker](context, radius);
     context.globalAlpha = alpha;
@@ -101,19 +135,22 @@ class CellMap {
   }
 
   point(event) {
-    const scale = this.scale();
-    const cell = this.nearest([event.offsetX / scale - 20, event.offsetY / scale - 20], undefined, 14 / scale);
+    const reach = 14 / this.scale() / this.zoom;
+    const cell = this.nearest(this.onMap(event.offsetX, event.offsetY), undefined, reach);
     if (cell >= 0) this.choose(cell);
   }
 
   walk(event) {
+    if (["+", "=", "-"].includes(event.key)) this.closer(event.key === "-" ? 1 / 1.5 : 1.5);
     const way = MAP_KEYS[event.key];
     if (!way || this.chosen < 0) return;
     event.preventDefault();
     // Ahead means within 45 degrees of the key's direction.
     const ahead = (u, v) => u * way[0] + v * way[1] > Math.abs(u * way[1]) + Math.abs(v * way[0]);
     const cell = this.nearest(this.data.at[this.chosen], ahead);
-    if (cell >= 0) this.choose(cell);
+    if (cell < 0) return;
+    if (this.zoom > 1) this.middle = this.data.at[cell];
+    this.choose(cell);
   }
 
   choose(cell) {

@@ -85,5 +85,15 @@ def test_a_cell_is_read_by_keyboard_and_by_pointer(chromium, cells, tmp_path):
         page.get_by_role("button", name="Vip").click()
         page.mouse.move(box["x"] + 1020 * scale, box["y"] + 520 * scale)
         assert line.text_content() == "mouse-1, Sst: sag 0.1", "a hidden cell cannot be chosen"
+        canvas.focus()
+        page.keyboard.press("+")
+        page.mouse.move(box["x"] + 520 * scale, box["y"] + 270 * scale)
+        assert line.text_content() == "mouse-1, Sst: sag 0.1", "the chosen cell stands in the middle when zoomed"
+        page.mouse.move(box["x"] + (520 + 1.5 * 500) * scale, box["y"] + 2 * scale)
+        page.keyboard.press("-")
+        page.mouse.move(box["x"] + 520 * scale, box["y"] + 20 * scale)
+        assert line.text_content() == "mouse-3, Sst: sag 0.123", "the whole map again"
+        page.get_by_role("button", name="Sst").click()
+        assert line.text_content() == "", "what is hidden is told no more"
     page.close()
     assert wrong == []
