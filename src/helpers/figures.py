@@ -21,6 +21,8 @@ SUBCLASS_COLOURS = MappingProxyType({
 SPECIES_COLOURS = MappingProxyType({"mouse": "#4D4D4D", "human": "#56B4E9"})
 #: Condition of a human slice: shades of the human blue, no colour of a subclass.
 CONDITION_COLOURS = MappingProxyType({"acute": "#56B4E9", "culture": "#0B3C5D"})
+#: For what is neither a subclass nor a species: rows to point out, steps of current, a goal.
+ACCENTS = ("#AA3377", "#4477AA", "#997700")
 #: Marker of each subclass, so that no figure depends on colour alone.
 SUBCLASS_MARKERS = MappingProxyType({"Lamp5": "s", "Pvalb": "o", "Sncg": "D", "Sst": "^", "Vip": "v"})
 
