@@ -61,12 +61,10 @@ def main(args: argparse.Namespace) -> int:
     try:
         return _extract(args)
     except OSError as error:
-        if error.errno not in batch.FULL and not isinstance(error, FileNotFoundError):
+        if error.errno not in batch.FULL:
             raise
-        said = "no space left on the disk" if error.errno in batch.FULL else error
-        print(f"error: found {said}"
-              + (f" at {clean(error.filename or args.out)}, expected room for the results; free some and give the same "
-                 "command again, finished cells are kept" if error.errno in batch.FULL else ""), file=sys.stderr)
+        print(f"error: found no space left on the disk at {clean(error.filename or args.out)}, expected room for the "
+              "results; free some and give the same command again, finished cells are kept", file=sys.stderr)
         return 2
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -101,8 +99,8 @@ def _extract(args: argparse.Namespace) -> int:
 def summary(table: pd.DataFrame, out: Path) -> str:
     """What a run gave, for programs: one JSON object in ASCII.
 
-    Keys: ``out``, ``recordings``, ``passed``, ``cells``; a cell has ``cell_id``, ``passed``, ``species``, ``reasons`` and
-    ``notes`` (codes) and ``explanation``.
+    Keys: ``out``, ``recordings``, ``passed``, ``cells``; a cell has ``cell_id``, ``passed``, ``species``,
+    ``reasons`` and ``notes`` (codes) and ``explanation``.
     """
     cells = table[["cell_id", "passed", "species", "reasons", "notes", "explanation"]].to_dict("records")
     for cell in cells:
