@@ -246,8 +246,8 @@ def check_sweeps(prepared: Prepared) -> pd.DataFrame:
         tags = qc_feature_extractor.check_sweep_integrity(sweep, kind == "ramp")
         if sweep.epochs["experiment"] and sweep.epochs["experiment"][0] < 0:
             tags.append("Recording started after the experiment epoch")
-        row = {"position": k, "sweep_number": sweep.sweep_number, "kind": kind, "tags": tags, "fails": [],
-               "stimulus_amplitude": amplitude(sweep)}
+        row = {"position": k, "sweep_number": sweep.sweep_number, "kind": kind, "stimulus_name": kind, "tags": tags,
+               "fails": [], "stimulus_amplitude": amplitude(sweep)}
         if not tags:
             row |= sweep_noise(sweep, kind == "ramp")
             row["fails"] = qc_feature_evaluator.qc_current_clamp_sweep(row, kind == "ramp", criteria)

@@ -130,7 +130,8 @@ def peaks(t: np.ndarray, v: np.ndarray, start: float, end: float, min_peak: floa
     inside = v[np.searchsorted(t, start):np.searchsorted(t, end)]
     if not len(inside) or np.nanmax(inside) < min_peak:
         return 0
-    return len(find_peaks(inside, height=min_peak, prominence=PROMINENCE_MV)[0])
+    apart = max(round(0.001 / (t[1] - t[0])), 1)  # two peaks of one noisy spike are one
+    return len(find_peaks(inside, height=min_peak, prominence=PROMINENCE_MV, distance=apart)[0])
 
 
 def with_slow(extractor: SpikeExtractor, t: np.ndarray, v: np.ndarray, i: np.ndarray) -> tuple[DataFrame, int]:
