@@ -292,6 +292,28 @@ def _has_filter(code: int, name: bytes) -> None:
                              "installed; install the package hdf5plugin and run again")
 
 
+def read(data: h5py.Dataset, start: int, count: int) -> np.ndarray:
+    """Samples ``start`` to ``start + count`` of a data set that is one row, or one column, or one line."""
+    with translated():
+        no_bomb(data)
+        try:
+            found = data[0, start:start + count] if data.ndim > 1 and data.shape[0] == 1 else data[start:start + count]
+        except OSError as error:
+            if "filter returned failure" in str(error) and (foreign := _foreign_filter(data)):
+                raise RecordingError("filter_missing", f"found samples that the HDF5 filter {foreign} of this machine "
+                                     "cannot unpack; install the newest package hdf5plugin and run again, else write "
+                                     "the file anew with gzip") from error
+            raise
+    return found.reshape(-1)
+
+
+def _foreign_filter(data: h5py.Dataset) -> str:
+    """Name and number of a filter that HDF5 itself does not have, empty without one."""
+    plan = data.id.get_create_plist()
+    codes = [plan.get_filter(k)[0] for k in range(plan.get_nfilters())]
+    return next((f"{FILTERS.get(code, 'unknown')} ({code})" for code in codes if code not in OWN_FILTERS), "")
+
+
 def no_bomb(data: h5py.Dataset) -> None:
     """Refuse blocks that gzip expands to more than they declare; the library would expand all of it."""
     plan = data.id.get_create_plist()

@@ -15,8 +15,8 @@ from functools import partial
 import h5py
 import numpy as np
 
-from patchtype.recordings import limits
-from patchtype.recordings.hdf5 import Tree, no_bomb, translated
+from patchtype.recordings import hdf5, limits
+from patchtype.recordings.hdf5 import Tree, translated
 from patchtype.recordings.recording import Recording, RecordingError, Sweep
 from patchtype.recordings.text import clean
 from patchtype.taxonomy import species_named
@@ -438,9 +438,7 @@ class File:
             count = part.count or times.size or 0
             if times.ndim != 1 or times.dtype.kind not in "iuf" or not 2 <= count <= limits.SAMPLES:
                 raise RecordingError("rate_missing", f"found {count} timestamps in {part.where}, expected one a sample")
-            with translated():
-                no_bomb(times)
-                rate = _rate_of(times[part.start:part.start + count].astype(float), part.where)
+            rate = _rate_of(hdf5.read(times, part.start, count).astype(float), part.where)
         if not np.isnan(rate) and not 1 <= rate <= 1e8:
             raise RecordingError("rate_missing", f"found a sampling rate of {rate:g} Hz in {part.where}, expected some "
                                  "thousand to some hundred thousand")
@@ -471,11 +469,7 @@ def _rate_of(times: np.ndarray, where: str) -> float:
 
 def _values(samples: tuple, to_unit: float) -> np.ndarray:
     data, start, count, factor, offset = samples
-    with translated():
-        no_bomb(data)
-        column = data.ndim > 1 and data.shape[0] == 1
-        raw = data[0, start:start + count] if column else data[start:start + count]
-    raw = raw.reshape(-1)
+    raw = hdf5.read(data, start, count)
     if raw.dtype.itemsize < 4 and raw.dtype.kind == "f":
         raw = raw.astype("float32")
     # Two products, as ipfx's reader takes them: one would differ in the last bit.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,47 +18,62 @@ from patchtype.recordings import quality
 from patchtype.recordings.cell import Cell
 from patchtype.recordings.extraction import WIDTHS
 from patchtype.recordings.scalars import SCALARS
+from patchtype.recordings.text import as_csv, clean
 
+IDENTITY = ("species", "subject_id", "session_id")
+FINDINGS = ("reasons", "notes")
+SENTENCE = 1000  # characters of a reason or note
 COUNTS = ("n_sweeps", "n_long_squares", "n_long_squares_used")
 
 
-def packed(cell: Cell, size: int | None = None) -> bytes:
-    """One cell as the content of an ``npz`` file: families, scalars, and the rest as JSON."""
-    record = {
-        "cell_id": cell.cell_id, "species": cell.species, "subject_id": cell.subject_id,
-        "session_id": cell.session_id, **dict(zip(COUNTS, cell.sweeps, strict=True)), "bytes": size,
-        "reasons": [[f.code, f.text] for f in cell.verdict.reasons],
-        "notes": [[f.code, f.text] for f in cell.verdict.notes],
-    }
-    arrays = {f"{mode}/{k}": v for mode in WIDTHS for k, v in getattr(cell, mode).items()}
+def packed(cells: Sequence[Cell], size: int | None = None) -> bytes:
+    """The cells of one file as the content of an ``npz`` file: families, scalars, and the rest as JSON."""
+    record = {"bytes": size, "cells": [
+        {
+            "cell_id": clean(cell.cell_id), **{name: clean(getattr(cell, name)) for name in IDENTITY},
+            **dict(zip(COUNTS, map(int, cell.sweeps), strict=True)),
+            **{kind: [[f.code, clean(f.text, SENTENCE)] for f in getattr(cell.verdict, kind)] for kind in FINDINGS},
+        } for cell in cells
+    ]}
+    arrays = {}
+    for k, cell in enumerate(cells):
+        arrays |= {f"{k}/{mode}/{name}": v for mode in WIDTHS for name, v in getattr(cell, mode).items()}
+        arrays[f"{k}/scalars"] = np.array([cell.scalars[name] for name in SCALARS], dtype=float)
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer, record=np.array(json.dumps(record)), scalars=np.array([cell.scalars[k] for k in SCALARS]), **arrays
-    )
+    np.savez_compressed(buffer, record=np.array(json.dumps(record)), **arrays)
     return buffer.getvalue()
 
 
 def record_of(path: Path) -> dict | None:
-    """What was written about a cell; None when the file cannot be read, so that the cell is done again."""
+    """What was written about the cells of a file; None when it cannot be read, so that the file is done again."""
     try:
         with np.load(path, allow_pickle=False) as data:
-            return json.loads(str(data["record"]))
-    except (OSError, ValueError, KeyError, EOFError):
+            record = json.loads(str(data["record"]))
+        return record if isinstance(record.get("cells"), list) else None
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error):
         return None
 
 
-def unpacked(path: Path) -> Cell:
-    """The cell of one result file."""
-    with np.load(path, allow_pickle=False) as data:
-        record = json.loads(str(data["record"]))
-        families = {mode: {k.partition("/")[2]: data[k] for k in data.files if k.startswith(f"{mode}/")}
-                    for mode in WIDTHS}
-        scalars = dict(zip(SCALARS, data["scalars"].tolist(), strict=True))
-    found = {k: [quality.Finding(*f) for f in record[k]] for k in ("reasons", "notes")}
-    return Cell(
-        record["cell_id"], quality.Verdict(**found), record["species"], record["subject_id"], record["session_id"],
-        families["paper"], families["official"], scalars, tuple(record[c] for c in COUNTS),
-    )
+def unpacked(path: Path) -> list[Cell]:
+    """The cells of one result file. Raises ValueError for one that does not hold what `packed` writes."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return [_cell(k, each, data) for k, each in enumerate(json.loads(str(data["record"]))["cells"])]
+    except (OSError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{type(error).__name__}: {clean(error)}") from error
+
+
+def _cell(k: int, record: dict, data) -> Cell:
+    families = {mode: {name: data[f"{k}/{mode}/{name}"] for name in widths if f"{k}/{mode}/{name}" in data.files}
+                for mode, widths in WIDTHS.items()}
+    for mode, found in families.items():
+        if wrong := [name for name, values in found.items() if values.shape != (WIDTHS[mode][name],)]:
+            raise ValueError(f"found {wrong[0]} with {found[wrong[0]].shape} values, expected {WIDTHS[mode][wrong[0]]}")
+    scalars = dict(zip(SCALARS, data[f"{k}/scalars"].tolist(), strict=True))
+    verdict = quality.Verdict(*([quality.Finding(str(c), clean(t, SENTENCE)) for c, t in record[kind]]
+                                for kind in FINDINGS))
+    return Cell(clean(record["cell_id"]), verdict, *(clean(record[name]) for name in IDENTITY), families["paper"],
+                families["official"], scalars, tuple(int(record[c]) for c in COUNTS))
 
 
 def cell_table(cells: Iterable[Cell]) -> pd.DataFrame:
@@ -97,9 +115,15 @@ def funnel(table: pd.DataFrame) -> pd.DataFrame:
 def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
     """Make the tables of all cells: ``cells.parquet``, ``families_<mode>.npz``, ``funnel.csv``. Returns the first.
 
-    A family file holds ``cell_id`` (n) and each family (n x width, float32; NaN where a cell has none).
+    A family file holds ``cell_id`` (n) and each family (n x width, float32; NaN where a cell has none). A result file
+    that cannot be read is named on the error stream and left out.
     """
-    cells = [unpacked(path) for path in files]
+    cells = []
+    for path in files:
+        try:
+            cells += unpacked(path)
+        except ValueError as error:
+            print(f"left out {clean(path)}, which cannot be read ({error}); delete it and run again", file=sys.stderr)
     table = cell_table(cells)
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
@@ -114,7 +138,7 @@ def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         write_bytes(out / f"families_{mode}.npz", buffer.getvalue())
-    write_bytes(out / "funnel.csv", funnel(table).to_csv(index=False).encode())
+    write_bytes(out / "funnel.csv", as_csv(funnel(table)).encode())
     return table
 
 
@@ -126,5 +150,5 @@ def carry_labels(folders: Iterable[Path], out: Path) -> bool:
     found = [path for folder in folders if (path := folder / "cells.csv").is_file()]
     if found:
         labels = pd.concat([pd.read_csv(path) for path in found], ignore_index=True)
-        write_bytes(out / "labels.csv", labels.to_csv(index=False, lineterminator="\n").encode())
+        write_bytes(out / "labels.csv", as_csv(labels).encode())
     return bool(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import numpy as np
+import pandas as pd
 
 from patchtype.recordings.limits import TEXT
 
@@ -32,3 +33,16 @@ def clean(value, limit: int = TEXT) -> str:
     kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") else c for c in found)
     line = " ".join(kept.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """A table as CSV in which no text begins a formula: a spreadsheet would run what a file calls its subject.
+
+    >>> as_csv(pd.DataFrame({"cell_id": ["=1+1", "a"], "v": [-1.5, 2.0]}))
+    "cell_id,v\\n'=1+1,-1.5\\na,2.0\\n"
+    """
+    return table.map(_inert).to_csv(index=False, lineterminator="\n")
+
+
+def _inert(value):
+    return "'" + value if isinstance(value, str) and value.startswith(tuple("=+-@\t\r")) else value
