@@ -123,26 +123,26 @@ VOLTAGE = {"adc": (("Im", "pA"), ("Vm", "mV")), "dac": (("Cmd 0", "mV"),), "epoc
 @pytest.mark.parametrize(("made", "code", "sentence"), [
     (dict(channels=2, **VOLTAGE), "voltage_clamp_only", "found a command in mV and the current Im as its answer, "
      "expected the membrane potential; this is a voltage-clamp recording"),
-    (dict(adc=(("Im", "pA"),), epochs=STEPS), "voltage_clamp_only", "found currents alone (channels Im), expected the "
+    ({"adc": (("Im", "pA"),), "epochs": STEPS}, "voltage_clamp_only", "found currents alone (channels Im), expected the "
      "membrane potential; this is a voltage-clamp recording"),
-    (dict(dac=(("Cmd 0", "mV"),), epochs=STEPS), "stimulus_unknown", "found a command in 'mV' (Cmd 0), expected pA; "
+    ({"dac": (("Cmd 0", "mV"),), "epochs": STEPS}, "stimulus_unknown", "found a command in 'mV' (Cmd 0), expected pA; "
      "correct the unit of the output in the lab bench of Clampex and export the file again"),
-    (dict(enabled=(0,), epochs=STEPS), "stimulus_missing", "found no waveform on any output in pA for channel IN 0, "
+    ({"enabled": (0,), "epochs": STEPS}, "stimulus_missing", "found no waveform on any output in pA for channel IN 0, "
      "expected the command; export the file with the command as a channel"),
-    (dict(mode=3, epochs=STEPS), "stimulus_missing", "found a gap-free recording without a command, expected sweeps "
+    ({"mode": 3, "epochs": STEPS}, "stimulus_missing", "found a gap-free recording without a command, expected sweeps "
      "with steps of current; record the command as a channel, or use episodic stimulation"),
-    (dict(telegraph=2, epochs=STEPS), "stimulus_missing", "found channel IN 0 recorded at zero current (I = 0), "
+    ({"telegraph": 2, "epochs": STEPS}, "stimulus_missing", "found channel IN 0 recorded at zero current (I = 0), "
      "expected current clamp with a command"),
-    (dict(source=(2,), epochs=STEPS), "stimulus_unknown", "found a command that comes from a file of its own, which "
+    ({"source": (2,), "epochs": STEPS}, "stimulus_unknown", "found a command that comes from a file of its own, which "
      "the recording does not hold; record or export the command as a channel"),
-    (dict(user_list=True, epochs=STEPS), "stimulus_unknown", "found a command changed by a list of the user, which "
+    ({"user_list": True, "epochs": STEPS}, "stimulus_unknown", "found a command changed by a list of the user, which "
      "the epoch table does not show; export the file with the command as a channel"),
-    (dict(alternate=True, epochs=STEPS), "stimulus_unknown", "found a command changed by alternating outputs, which "
+    ({"alternate": True, "epochs": STEPS}, "stimulus_unknown", "found a command changed by alternating outputs, which "
      "the epoch table does not show; export the file with the command as a channel"),
-    (dict(epochs=((0, axon.STEP, 1.0, 0.0, 7000, 0),)), "stimulus_unknown", "found epochs that do not fit into the "
+    ({"epochs": ((0, axon.STEP, 1.0, 0.0, 7000, 0),)}, "stimulus_unknown", "found epochs that do not fit into the "
      "6400 samples of sweep 0, or of a kind that is not known; export the file with the command as a channel"),
-    (dict(epochs=((0, axon.STEP, 1.0, 0.0, 2**31 - 1, 0),)), "stimulus_unknown", None),
-    (dict(adc=(("IN 0", "degC"),), epochs=STEPS), "unit_unexpected", "found channels in 'degC', expected a potential "
+    ({"epochs": ((0, axon.STEP, 1.0, 0.0, 2**31 - 1, 0),)}, "stimulus_unknown", None),
+    ({"adc": (("IN 0", "degC"),), "epochs": STEPS}, "unit_unexpected", "found channels in 'degC', expected a potential "
      "in mV; correct the lab bench of Clampex and export the file again"),
 ])
 def test_a_file_without_a_command_that_is_known_says_why(tmp_path, made, code, sentence):
