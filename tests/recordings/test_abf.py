@@ -123,8 +123,8 @@ VOLTAGE = {"adc": (("Im", "pA"), ("Vm", "mV")), "dac": (("Cmd 0", "mV"),), "epoc
 @pytest.mark.parametrize(("made", "code", "sentence"), [
     (dict(channels=2, **VOLTAGE), "voltage_clamp_only", "found a command in mV and the current Im as its answer, "
      "expected the membrane potential; this is a voltage-clamp recording"),
-    ({"adc": (("Im", "pA"),), "epochs": STEPS}, "voltage_clamp_only", "found currents alone (channels Im), expected the "
-     "membrane potential; this is a voltage-clamp recording"),
+    ({"adc": (("Im", "pA"),), "epochs": STEPS}, "voltage_clamp_only", "found currents alone (channels Im), expected "
+     "the membrane potential; this is a voltage-clamp recording"),
     ({"dac": (("Cmd 0", "mV"),), "epochs": STEPS}, "stimulus_unknown", "found a command in 'mV' (Cmd 0), expected pA; "
      "correct the unit of the output in the lab bench of Clampex and export the file again"),
     ({"enabled": (0,), "epochs": STEPS}, "stimulus_missing", "found no waveform on any output in pA for channel IN 0, "
