@@ -17,11 +17,12 @@ from patchtype.files import write_bytes
 from patchtype.recordings import quality
 from patchtype.recordings.cell import Cell
 from patchtype.recordings.extraction import WIDTHS
-from patchtype.recordings.scalars import SCALARS
+from patchtype.recordings.scalars import SCALARS, names
 from patchtype.recordings.text import as_csv, clean
 
 IDENTITY = ("species", "subject_id", "session_id")
-FINDINGS = ("reasons", "notes")
+MORE = ("electrode", "format")
+FINDINGS = ("reasons", "notes", "families")
 SENTENCE = 1000  # characters of a reason or note
 COUNTS = ("n_sweeps", "n_long_squares", "n_long_squares_used")
 
@@ -30,7 +31,9 @@ def packed(cells: Sequence[Cell], size: int | None = None) -> bytes:
     """The cells of one file as the content of an ``npz`` file: families, scalars, and the rest as JSON."""
     record = {"bytes": size, "cells": [
         {
-            "cell_id": clean(cell.cell_id), **{name: clean(getattr(cell, name)) for name in IDENTITY},
+            "cell_id": clean(cell.cell_id), **{name: clean(getattr(cell, name)) for name in (*IDENTITY, *MORE)},
+            "simulated": bool(cell.simulated), "behind": cell.behind,
+            "missing": {name: clean(why, SENTENCE) for name, why in cell.missing.items()},
             **dict(zip(COUNTS, map(int, cell.sweeps), strict=True)),
             **{kind: [[f.code, clean(f.text, SENTENCE)] for f in getattr(cell.verdict, kind)] for kind in FINDINGS},
         } for cell in cells
@@ -39,6 +42,7 @@ def packed(cells: Sequence[Cell], size: int | None = None) -> bytes:
     for k, cell in enumerate(cells):
         arrays |= {f"{k}/{mode}/{name}": v for mode in WIDTHS for name, v in getattr(cell, mode).items()}
         arrays[f"{k}/scalars"] = np.array([cell.scalars[name] for name in SCALARS], dtype=float)
+        arrays[f"{k}/features"] = np.array([cell.features[name] for name in names()], dtype=float)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, record=np.array(json.dumps(record)), **arrays)
     return buffer.getvalue()
@@ -72,30 +76,50 @@ def _cell(k: int, record: dict, data) -> Cell:
     scalars = dict(zip(SCALARS, data[f"{k}/scalars"].tolist(), strict=True))
     verdict = quality.Verdict(*([quality.Finding(str(c), clean(t, SENTENCE)) for c, t in record[kind]]
                                 for kind in FINDINGS))
+    features = dict(zip(names(), data[f"{k}/features"].tolist(), strict=True))
     return Cell(clean(record["cell_id"]), verdict, *(clean(record[name]) for name in IDENTITY), families["paper"],
-                families["official"], scalars, tuple(int(record[c]) for c in COUNTS))
+                families["official"], scalars, tuple(int(record[c]) for c in COUNTS), features,
+                {str(n): clean(why, SENTENCE) for n, why in record["missing"].items()},
+                {str(n): int(sweeps) for n, sweeps in record["behind"].items()},
+                **{name: clean(record[name]) for name in MORE}, simulated=bool(record["simulated"]))
 
 
 def cell_table(cells: Iterable[Cell]) -> pd.DataFrame:
     """One row per cell: identity, verdict and scalars.
 
     Columns: ``cell_id``, ``passed``, ``reasons`` and ``notes`` (codes, joined by ``;``), ``explanation`` (reasons
-    in plain words), ``species``, ``subject_id``, ``session_id``, sweep counts, then `SCALARS`.
+    in plain words), ``no_families`` (why there are features but no families, in plain words), ``species``,
+    ``subject_id``, ``session_id``, sweep counts, then `SCALARS`.
     """
     rows = [
         {
             "cell_id": c.cell_id, "passed": c.verdict.passed, "reasons": ";".join(f.code for f in c.verdict.reasons),
             "notes": ";".join(f.code for f in c.verdict.notes),
-            "explanation": " | ".join(f.text for f in c.verdict.reasons), "species": c.species,
+            "explanation": " | ".join(f.text for f in c.verdict.reasons),
+            "no_families": " | ".join(f.text for f in c.verdict.families), "species": c.species,
             "subject_id": c.subject_id, "session_id": c.session_id, **dict(zip(COUNTS, c.sweeps, strict=True)),
             **c.scalars,
         }
         for c in cells
     ]
-    texts = ("cell_id", "reasons", "notes", "explanation", "species", "subject_id", "session_id")
+    texts = ("cell_id", "reasons", "notes", "explanation", "no_families", "species", "subject_id", "session_id")
     types = dict.fromkeys(texts, "string")
     types |= {"passed": "bool"} | dict.fromkeys(COUNTS, "int32") | dict.fromkeys(SCALARS, "float64")
     return pd.DataFrame(rows, columns=list(types)).astype(types)
+
+
+def feature_table(cells: Iterable[Cell]) -> pd.DataFrame:
+    """One row per cell: ``cell_id``, then every scalar feature in the unit of ``features.csv``, NaN where missing."""
+    cells = list(cells)
+    table = pd.DataFrame([c.features for c in cells], columns=list(names()), dtype="float64")
+    table.insert(0, "cell_id", pd.array([c.cell_id for c in cells], dtype="string"))
+    return table
+
+
+def missing_table(cells: Iterable[Cell]) -> pd.DataFrame:
+    """Why cells that passed lack a feature: ``cell_id``, ``feature``, ``reason``."""
+    rows = [(c.cell_id, feature, why) for c in cells if c.verdict.passed for feature, why in c.missing.items()]
+    return pd.DataFrame(rows, columns=["cell_id", "feature", "reason"])
 
 
 def funnel(table: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +137,8 @@ def funnel(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
-    """Make the tables of all cells: ``cells.parquet``, ``families_<mode>.npz``, ``funnel.csv``. Returns the first.
+    """Make the tables of all cells and return the first: ``cells.parquet``, ``features.parquet``, ``missing.csv``,
+    ``families_<mode>.npz``, ``funnel.csv``.
 
     A family file holds ``cell_id`` (n) and each family (n x width, float32; NaN where a cell has none). A result file
     that cannot be read is named on the error stream and left out.
@@ -125,9 +150,11 @@ def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
         except ValueError as error:
             print(f"left out {clean(path)}, which cannot be read ({error}); delete it and run again", file=sys.stderr)
     table = cell_table(cells)
-    buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
-    write_bytes(out / "cells.parquet", buffer.getvalue())
+    for name, content in (("cells", table), ("features", feature_table(cells))):
+        buffer = io.BytesIO()
+        content.to_parquet(buffer, index=False)
+        write_bytes(out / f"{name}.parquet", buffer.getvalue())
+    write_bytes(out / "missing.csv", as_csv(missing_table(cells)).encode())
     for mode, widths in WIDTHS.items():
         arrays = {"cell_id": np.array([c.cell_id for c in cells], dtype=str)}
         for family, width in widths.items():
