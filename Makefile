@@ -7,10 +7,10 @@
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-PYTHON       ?= python3.11
+# The newest supported Python that is there and runs.
+PYTHON       ?= $(firstword $(foreach v,3.13 3.12 3.11,$(shell python$(v) -c 'print("python$(v)")' 2>/dev/null)))
 VENV         ?= .venv
 JOBS         ?= 2
-TORCH_INDEX  ?= https://download.pytorch.org/whl/cpu
 BIN          := $(VENV)/bin
 PATCHTYPE    := $(BIN)/patchtype
 PRESS        := $(BIN)/python -m bookpress
@@ -25,22 +25,20 @@ help:  ## list what make can do
 .PHONY: env
 env: $(VENV)/.ready  ## install the locked environment into .venv
 
-# torch goes first and alone: the extra index is asked for one package only, and where it cannot be
-# reached pip goes on with the usual index. Nothing is resolved here: the lock says every version.
-$(VENV)/.ready: requirements-dev.txt requirements-nodeps.txt pyproject.toml
+# Nothing is resolved here: the lock says every version with its hashes. torch comes from its own index, which is
+# asked for nothing else; where it cannot be reached, from the usual one, on Linux with its CUDA half of some gigabytes.
+PIP := $(BIN)/pip install -q --no-deps
+$(VENV)/.ready: requirements.txt requirements-torch-cpu.txt requirements-torch.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing the locked environment into $(VENV) (some minutes the first time)"
-	$(BIN)/pip install -q --no-deps --extra-index-url $(TORCH_INDEX) $$(grep '^torch==' requirements-dev.txt)
-	$(BIN)/pip install -q --no-deps -r requirements-dev.txt -r requirements-nodeps.txt
-	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@echo "Installing the locked environment into $(VENV) with $$($(BIN)/python -V) (some minutes the first time)"
+	$(PIP) --require-hashes -r requirements.txt
+	$(PIP) --require-hashes --retries 0 -r requirements-torch-cpu.txt || $(PIP) --require-hashes -r requirements-torch.txt
+	$(PIP) --no-build-isolation -e .
 	@touch $@
 
 .PHONY: lock
-lock:  ## resolve pyproject.toml into requirements*.txt (needs uv)
-	uv pip compile pyproject.toml --group book --universal --python-version 3.11 \
-	  --no-annotate --no-header --no-emit-package allensdk -o requirements.txt
-	uv pip compile pyproject.toml --group book --group dev -c requirements.txt --universal --python-version 3.11 \
-	  --no-annotate --no-header --no-emit-package allensdk -o requirements-dev.txt
+lock:  ## resolve pyproject.toml into requirements*.txt and environment.yml (needs uv)
+	bash .ci/lock
 
 # --- the book -------------------------------------------------------------------------------------
 
@@ -131,7 +129,7 @@ test: book  ## build the book, then run every test
 
 .PHONY: test-fast
 test-fast: env  ## the quick tests only, without building
-	$(BIN)/python -m pytest -q -m "not slow and not browser and not network"
+	$(BIN)/python -m pytest -q -m "not slow and not browser and not network" --doctest-modules src tests
 
 .PHONY: lint
 lint: env  ## code style, notebook pairs, numbers typed into prose

@@ -101,6 +101,17 @@ def test_without_a_command_all_are_listed(capsys, package):
     assert all(f"  {name} " in listed for name in package.COMMANDS)
 
 
+@pytest.mark.parametrize(("word", "told"), [
+    ("check-prosa", "found no command 'check-prosa'; did you mean 'check-prose'?"),
+    ("xyz", "found no command 'xyz'; --help lists them all."),
+])
+def test_a_wrong_command_of_the_press_is_answered_with_the_nearest(capsys, word, told):
+    with pytest.raises(SystemExit) as stop:
+        bookpress.main([word])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.rstrip().endswith(told)
+
+
 def test_a_sink_that_closes_is_no_error():
     done = subprocess.run(
         [sys.executable, "-m", "patchtype", "data", "--list"], stdout=_closed_pipe(), stderr=subprocess.PIPE, text=True,

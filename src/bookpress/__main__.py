@@ -2,11 +2,15 @@
 
 What every command may meet, a path that cannot be read or written, a pipe that closes, Ctrl-C, is told here.
 A room offers ``add_arguments(parser)`` and ``main(args) -> int``; the parser's ``prog`` ends in the command.
+
+Exit status: 0 done; 1 something in the book or in what was handed in is wrong, and said; 2 a wrong call, or a path
+that cannot be read or written; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
@@ -29,21 +33,21 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns its exit status. A wrong call gives 2, a stopped one 130."""
+    """Run one command; returns its exit status, see above."""
     words = sys.argv[1:] if argv is None else argv
     listing = "\n".join(f"  {name:<12} {what}" for name, (_, what) in COMMANDS.items())
     top = argparse.ArgumentParser(
-        prog="python -m bookpress",
-        epilog=f"commands:\n{listing}",
+        prog="python -m bookpress", epilog=f"commands:\n{listing}\n\n{__doc__.strip().rpartition(chr(10) * 2)[2]}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    top.add_argument(
-        "command", choices=COMMANDS, metavar="COMMAND", help="one of those below; each takes --help"
-    )
+    )  # fmt: skip
+    top.add_argument("command", metavar="COMMAND", help="one of those below; each takes --help")
     if not words:
         top.print_help(sys.stderr)
         return 2
     command = top.parse_args(words[:1]).command
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, n=1)
+        top.error(f"found no command {command!r}; {f'did you mean {near[0]!r}?' if near else '--help lists them all.'}")
     try:
         room = importlib.import_module(COMMANDS[command][0])
         parser = argparse.ArgumentParser(prog=f"{top.prog} {command}", description=COMMANDS[command][1])

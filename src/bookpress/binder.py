@@ -10,6 +10,7 @@ import sys
 import tempfile
 import venv
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -26,6 +27,8 @@ SECONDS, MEGABYTES = 180, 2048
 # https://repo2docker.readthedocs.io/en/latest/config_files/
 BEFORE_CONDA = ("Dockerfile", "Project.toml", "JuliaProject.toml", "REQUIRE", "default.nix", "install.R", "DESCRIPTION")
 SCRIPTS = ("postBuild", "start")
+#: What runs the notebooks in a measured environment; Binder's reader runs them by hand.
+RUNNER = ("ipykernel", "papermill", "psutil")
 PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 
 
@@ -108,10 +111,10 @@ def pip_part(root: Path) -> list[str]:
 
 
 def size(root: Path) -> Iterator[Line]:
-    """Megabytes of what the lock installs, from the files of this environment."""
+    """Megabytes of what ``environment.yml`` installs, from the files of this environment."""
     found: dict[str, float] = {}
     absent = []
-    for name in _names(root / "requirements.txt"):
+    for name in _names(pip_part(root)):
         try:
             files = distribution(name).files or []
         except PackageNotFoundError:
@@ -125,28 +128,34 @@ def size(root: Path) -> Iterator[Line]:
     yield Line(f"packages: {sum(found.values()):,.0f} MB on disk, the heaviest {shown} MB{lacking}")
 
 
-def _names(lock: Path) -> Iterator[str]:
-    for line in lock.read_text(encoding="utf-8").splitlines():
-        try:
-            requirement = Requirement(line.strip())
-        except InvalidRequirement:  # a comment, an option or an empty line
-            continue
-        if requirement.marker is None or requirement.marker.evaluate():
-            yield requirement.name
+def _names(lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        with suppress(InvalidRequirement):  # an option
+            yield Requirement(line).name
 
 
 def installed(root: Path, python: Path) -> Iterator[Line]:
     """A bare virtual environment with what Binder's pip installs, at ``python``; how large it is."""
     venv.create(python.parents[1], with_pip=True)
-    words: list[str] = [word for line in pip_part(root) for word in line.split()]
-    package = ["--no-deps", "-r", "requirements-nodeps.txt", "-e", "."]
-    for what, arguments in (("the pip part of environment.yml", words), ("postBuild", package)):
+    runner = [str(pin) for pin in pins(root / "requirements.txt") if pin.name in RUNNER]
+    steps = {"the pip part of environment.yml": pip_part(root), "postBuild": ["--no-deps", "-e", "."]}
+    for what, arguments in steps.items():
         done = _called([python, "-m", "pip", "install", "-q", "--no-cache-dir", *arguments], root)
         if done.returncode:
             yield Line(f"{what} does not install: {(done.stderr or done.stdout).strip().splitlines()[-1]}", True)
             return
     total = sum(path.lstat().st_size for path in python.parents[1].rglob("*") if not path.is_dir())
     yield Line(f"bare environment: {total / 1e6:,.0f} MB")
+    _called([python, "-m", "pip", "install", "-q", *runner], root)
+
+
+def pins(lock: Path) -> Iterator[Requirement]:
+    """What a lock says for this Python and system, without the hashes."""
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        if re.match(r"[a-z0-9]", line):
+            requirement = Requirement(line.removesuffix("\\").strip())
+            if requirement.marker is None or requirement.marker.evaluate():
+                yield Requirement(f"{requirement.name}{requirement.specifier}")
 
 
 def costs(project: Project, python: Path, folder: Path) -> Iterator[Line]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from bookpress.finding import Finding, ordered, rows, wrong
 from bookpress.project import BookError, Project, write_text
 
 
@@ -23,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     elif command == "check-binder":
         parser.add_argument("--run", action="store_true", help="run each notebook with quick parameters, measured")
         parser.add_argument("--install", action="store_true", help="install the pip part in a bare environment")
+    if command in ("summary", "check-html", "check-prose", "check-book"):
+        parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--root", type=Path, default=Path("."), help="folder that holds _toc.yml")
     parser.set_defaults(command=command)
 
@@ -53,10 +60,21 @@ def _render(project: Project, args: argparse.Namespace) -> int:
 def _summary(project: Project, args: argparse.Namespace) -> int:
     from bookpress.provenance import run_records, run_table
 
-    names = [page.removeprefix("notebooks/") for page in project.pages() if page.startswith("notebooks/")]
-    print(run_table(run_records(project, names)))
-    print(f"Read the book: {(project.html / 'index.html').resolve()}")
+    runs, first = run_records(project, project.chapters()), (project.html / "index.html").resolve()
+    print(json.dumps({"runs": runs, "book": str(first)}) if args.json else f"{run_table(runs)}\nRead the book: {first}")
     return 0
+
+
+def _report(found: Sequence[Finding], args: argparse.Namespace, after: str = "", **more: Any) -> int:
+    """Print findings, or with ``--json`` them and what else was measured; 1 if any of them must be put right."""
+    found = ordered(found)
+    if args.json:
+        print(json.dumps({"findings": rows(found), **more}))
+    else:
+        for finding in found:
+            print(finding)
+        print(f"{wrong(found)} findings{after}")
+    return int(wrong(found) > 0)
 
 
 def _needs(project: Project, args: argparse.Namespace) -> int:
@@ -80,34 +98,39 @@ def _notebooks(project: Project, args: argparse.Namespace) -> int:
     return int(bool(stale) and args.check)
 
 
+def _plain(read: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {page: asdict(shape) for page, shape in read.items()}
+
+
 def _check_html(project: Project, args: argparse.Namespace) -> int:
     from bookpress.gate import check, weights
+    from bookpress.reading import against, of_book
 
-    findings = check(args.folder, project.root / "_toc.yml")
-    for finding in findings:
-        print(finding)
-    for page, kilobytes in weights(args.folder, project.root / "_toc.yml").items():
-        print(f"{page}: {kilobytes:,.0f} kB with what it loads")
-    print(f"{len(findings)} findings")
-    return int(bool(findings))
+    toc = project.root / "_toc.yml"
+    found, heavy, read = check(args.folder, toc), weights(args.folder, toc), of_book(args.folder, toc)
+    if not args.json:
+        for page, kilobytes in heavy.items():
+            print(f"{page}: {kilobytes:,.0f} kB with what it loads, {read[page]}")
+    return _report([*found, *against(project.settings, read)], args, kilobytes=heavy, reading=_plain(read))
 
 
 def _check_book(project: Project, args: argparse.Namespace) -> int:
     from bookpress.browser import served, started
     from bookpress.inspection import inspect
+    from bookpress.reading import against
 
     if not (project.html / "index.html").is_file():
         raise BookError(f"There is no book in {project.html}; `make book` builds it.")
     shots = project.build / "screenshots"
-    findings = []
+    verdicts = []
     with started() as browser, served(project.html) as site:
         for verdict in inspect(browser, site, project, shots):
-            print(verdict, flush=True)
-            findings += verdict.findings()
-    for finding in findings:
-        print(finding)
-    print(f"{len(findings)} findings; pictures of every page are in {shots}")
-    return int(bool(findings))
+            verdicts.append(verdict)
+            if not args.json:
+                print(verdict, flush=True)
+    read = {verdict.page: verdict.reading for verdict in verdicts if verdict.reading}
+    found = [*(finding for verdict in verdicts for finding in verdict.findings), *against(project.settings, read)]
+    return _report(found, args, f"; pictures of every page are in {shots}", reading=_plain(read))
 
 
 def _check_binder(project: Project, args: argparse.Namespace) -> int:
@@ -135,11 +158,7 @@ def _check_prose(project: Project, args: argparse.Namespace) -> int:
     for page in args.pages:
         if not page.is_file():
             raise BookError(f"found no file at {page}, expected a page in Markdown; check the path.")
-    findings = check_pages(args.pages or default_pages(project.check()))
-    for finding in findings:
-        print(finding)
-    print(f"{len(findings)} findings")
-    return int(bool(findings))
+    return _report(check_pages(args.pages or default_pages(project.check())), args)
 
 
 COMMANDS = {

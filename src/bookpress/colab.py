@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import nbformat
-import yaml
+
+from bookpress.project import Project
 
 # Colab has numpy, torch, pandas and the like. The package goes in without its pins: they would replace
 # half of Colab's environment, and the session would have to be restarted.
@@ -31,10 +32,9 @@ WANTED = (
 
 def setup_cell(root: Path) -> nbformat.NotebookNode | None:
     """The cell for the repository that ``root/_config.yml`` names; None where there is no such file."""
-    config = root / "_config.yml"
-    if not config.is_file():
+    if not (root / "_config.yml").is_file():
         return None
-    repository = yaml.safe_load(config.read_text(encoding="utf-8"))["repository"]
+    repository = Project(root).config["repository"]
     wanted = ", ".join(f'"{name}"' for name in WANTED)
     source = SETUP.format(wanted=wanted, repository=repository["url"], branch=repository["branch"]).rstrip("\n")
     return nbformat.v4.new_code_cell(source, id="setup", metadata={"tags": ["remove-cell"]})

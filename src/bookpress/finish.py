@@ -2,51 +2,43 @@
 
 from __future__ import annotations
 
-import html
-import io
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
-import numpy as np
 from bs4 import BeautifulSoup, Tag
-from PIL import Image
 
-from bookpress.files import write_bytes
+from bookpress.figure import place, slim
 from bookpress.project import BookError, Project, write_text
 from bookpress.provenance import commit_words, data_fingerprint, revision, run_records, versions
+from bookpress.reading import of_page
+from bookpress.table import tidy
+from bookpress.template import fill
 
 ICONS = "_static/scripts/fontawesome.js"
-# How far (of 255) the one channel in a thousand that changes most may move when an image gets a palette.
-PALETTE_ERROR = 24
+SEARCH = "_static/searchtools.js"
+INSIDE = "const escapedWord = _escapeRegExp(word);"
+#: Characters of a description, and how many sections make a list of them worth its place.
+DESCRIBED, LISTED = 200, 3
 STYLES = {"fa-solid": "fa-solid", "fas": "fa-solid", "fa-brands": "fa-brands", "fab": "fa-brands"}
-REDIRECT = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="refresh" content="0; url={path}">
-<link rel="canonical" href="{canonical}">
-<title>This page has moved</title>
-</head>
-<body><main><h1>This page has moved</h1><p><a href="{path}">It is here now.</a></p></main></body>
-</html>
-"""
 
 
 def finish(project: Project, folder: Path) -> None:
     """Change the rendered book at ``folder`` in place.
 
     Icons become part of the page, so that no script of 1.5 MB has to bring them; buttons, tables and landmarks
-    get what a screen reader needs; each page says how it was made; images get a palette, and figures a link to
-    their full size; moved pages a pointer.
+    get what a screen reader needs; figures are made slim and open larger; each page says what it is about, how long
+    it takes and how it was made, and asks for a typesetter of formulas only if it has some; moved pages get a pointer.
     """
-    for path in (folder / "_images").glob("*.png"):
-        shrink(path)
+    for path in (folder / "_images").glob("*.[ps][nv]g"):
+        slim(path)
     icons = Icons(folder / ICONS)
     blocks = provenance_blocks(project)
+    runs = {f"notebooks/{run['notebook']}": run for run in run_records(project, project.chapters())}
+    preview = _preview(project, folder)
     for path in sorted(folder.rglob("*.html")):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name.startswith("_static/"):
@@ -54,13 +46,19 @@ def finish(project: Project, folder: Path) -> None:
         page = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml")
         icons.draw(page)
         mend(page)
-        _reserve_room(page, path)
-        open_figures(page)
+        tidy(page)
+        place(page, path)
+        without_formulas(page)
         if name in blocks and (article := page.select_one("article.bd-article")):
+            describe(page, article, project.home + f"{name}.html", preview)
+            if name in runs:
+                say_time(page, article, runs[name])
+            list_contents(article)
             article.append(BeautifulSoup(blocks[name], "html.parser"))
         write_text(path, str(page))
     for path in [*(folder / "_static").rglob("*.map"), folder / ICONS]:
         path.unlink(missing_ok=True)
+    search_words(folder / SEARCH)
     redirect(project, folder)
 
 
@@ -119,94 +117,121 @@ def mend(page: BeautifulSoup) -> None:
             button["aria-label"] = button["title"]
     for part in page.select(".sidebar-primary-items__start"):
         part["role"], part["aria-label"] = "navigation", "Book"
-    for table in page.select("article table"):
-        _mend_table(table)
     for listing in page.select("[role=doc-biblioentry], [role=list].citation-list, [role=doc-bibliography]"):
         del listing["role"]  # docutils gives roles that do not fit their children
 
 
-def _mend_table(table: Tag) -> None:
-    for cell in table.select("thead th"):
-        if cell.get_text(strip=True):
-            cell["scope"] = cell.get("scope", "colgroup" if int(cell.get("colspan", 1)) > 1 else "col")
-        else:
-            cell.name = "td"  # the corner above an index without a name is no header
-    for cell in table.select("tbody th"):
-        cell["scope"] = cell.get("scope", "row")
+def describe(page: BeautifulSoup, article: Tag, address: str, preview: str) -> None:
+    """What a search engine and a link in a message show: title, first paragraph, address, picture."""
+    title = article.find("h1")
+    told = {
+        "og:type": "article", "og:title": " ".join(title.stripped_strings).rstrip("# ") if title else "",
+        "og:description": description(article), "og:url": address, "og:image": preview,
+    }  # fmt: skip
+    if not page.select_one("meta[name=description]"):
+        page.head.append(page.new_tag("meta", attrs={"name": "description", "content": told["og:description"]}))
+    for key, content in told.items():
+        if content:
+            page.head.append(page.new_tag("meta", attrs={"property": key, "content": content}))
+    page.head.append(page.new_tag("meta", attrs={"name": "twitter:card", "content": "summary_large_image"}))
 
 
-def _reserve_room(page: BeautifulSoup, path: Path) -> None:
-    """Say each figure's size, so that the text does not jump when it arrives."""
-    for image in page.select("article img[src$='.png']:not([width]):not([style])"):
-        file = path.parent / unquote(image["src"])
-        if file.is_file():
-            with Image.open(file) as opened:
-                image["width"], image["height"] = map(str, opened.size)
+def description(article: Tag) -> str:
+    """The first paragraph of the text, whole sentences of at most `DESCRIBED` characters where one is that short."""
+    for tag in article.select("p"):
+        text = " ".join(tag.get_text().split())
+        if len(text) < 40 or tag.find_parent(["table", "figure", "li"]) or tag.find_parent(class_="admonition"):
+            continue
+        kept = ""
+        for sentence in re.split(r"(?<=[.?!])\s+", text):
+            if len(kept) + len(sentence) >= DESCRIBED:
+                break
+            kept = f"{kept} {sentence}".strip()
+        return kept or f"{text[:DESCRIBED].rpartition(' ')[0]} …"
+    return ""
 
 
-def open_figures(page: BeautifulSoup) -> None:
-    """Make each figure of known size a link to its own file, which the style sheet lets scroll on a phone.
+def say_time(page: BeautifulSoup, article: Tag, run: dict[str, Any]) -> None:
+    """Measured times in the line that a chapter has for them, else in a line below its title."""
+    took = f"{run['wall_s']:.0f} s" if run["wall_s"] < 100 else f"{run['wall_s'] / 60:.0f} minutes"
+    minutes = of_page(article).minutes
+    said = f" {minutes} minute{'s' * (minutes != 1)} to read, {took} to run{' quickly' * run['quick']}."
+    for tag in article.select("li strong"):
+        if tag.get_text() == "Time":
+            for part in list(tag.next_siblings):
+                part.extract()
+            tag.insert_after(said)
+            return
+    if title := article.find("h1"):
+        line = page.new_tag("p", attrs={"class": "book-time"})
+        line.string = said.strip()
+        title.insert_after(line)
 
-    There a wide figure keeps a size at which its labels can be read, and its box scrolls sideways; the link gives
-    that box to the keyboard, and opens the figure at full size.
-    """
-    for image in page.select("article figure > img[width][src$='.png']"):
-        link = page.new_tag("a", attrs={
-            "class": "figure-open", "href": image["src"], "title": "Open this figure at full size",
-            "style": f"--natural: {image['width']}px",
-        })  # fmt: skip
-        image.wrap(link)
+
+def list_contents(article: Tag) -> None:
+    """Sections of a longer page, and its take-away, in a list below the title that unfolds."""
+    entries = []
+    for tag in article.select("section[id] > h2, .admonition"):
+        title = tag if tag.name == "h2" else tag.select_one(".admonition-title")
+        words = " ".join(title.get_text().split()).rstrip("# ") if title else ""
+        if tag.name == "h2":
+            entries.append((tag.parent["id"], words))
+        elif words.lower() == "take away":
+            tag["id"] = tag.get("id", "take-away")
+            entries.append((tag["id"], words))
+    if len(entries) >= LISTED and (title := article.find("h1")):
+        title.insert_after(BeautifulSoup(fill("contents.html", entries=entries), "html.parser"))
 
 
-def shrink(path: Path) -> bool:
-    """Give a PNG a palette of 256 colours where that shows no difference and saves room; whether it did."""
-    with Image.open(path) as image:
-        full = image.convert("RGBA")
-    if full.getchannel("A").getextrema()[0] == 255:
-        full = full.convert("RGB")
-    small = full.quantize(256, method=Image.Quantize.MEDIANCUT if full.mode == "RGB" else Image.Quantize.FASTOCTREE,
-                          kmeans=1 if full.mode == "RGB" else 0, dither=Image.Dither.NONE)  # fmt: skip
-    moved = np.abs(np.asarray(small.convert(full.mode), dtype=int) - np.asarray(full, dtype=int))
-    if np.quantile(moved, 0.999) > PALETTE_ERROR:
-        return False
-    packed = io.BytesIO()
-    small.save(packed, "PNG", optimize=True)
-    if packed.tell() >= path.stat().st_size:
-        return False
-    write_bytes(path, packed.getvalue())
-    return True
+def without_formulas(page: BeautifulSoup) -> None:
+    """Drop the scripts that typeset formulas from a page that has none."""
+    if page.select_one(".math"):
+        return
+    for tag in page.select("script"):
+        if "mathjax" in tag.get("src", "").lower() or tag.get_text().lstrip().startswith("window.MathJax"):
+            tag.decompose()
+
+
+def search_words(script: Path) -> None:
+    """Let the search find words that begin as the reader wrote, and not those that hold it: "sag", no "disagree"."""
+    if script.is_file():
+        text = script.read_text(encoding="utf-8")
+        if INSIDE not in text:
+            raise BookError(f"{script.name} of the renderer has changed: found no {INSIDE!r}; see finish.search_words.")
+        write_text(script, text.replace(INSIDE, INSIDE.replace("= ", '= "^" + ')))
+
+
+def _preview(project: Project, folder: Path) -> str:
+    """Address of the picture that a link to the book shows; empty where the settings name none."""
+    if not project.settings.preview:
+        return ""
+    source = project.root / project.settings.preview
+    if not source.is_file():
+        raise BookError(f"preview in [tool.bookpress] is {source}, and there is no such file.")
+    shutil.copy(source, folder / "_static" / source.name)
+    return f"{project.home}_static/{source.name}"
 
 
 def provenance_blocks(project: Project) -> dict[str, str]:
     """For each page of the table of contents the folded block that says how it was made, as HTML."""
-    pages = project.pages()
-    names = [page.removeprefix("notebooks/") for page in pages if page.startswith("notebooks/")]
-    runs = {f"notebooks/{run['notebook']}": run for run in run_records(project, names)}
+    runs = {f"notebooks/{run['notebook']}": run for run in run_records(project, project.chapters())}
     here = revision(project.root)
     common = [
-        ("Rendered from commit", commit_words(**here)),
-        ("Data registry", data_fingerprint() or "none"),
-        ("Versions", ", ".join(f"{name} {number}" for name, number in versions().items())),
+        ("Rendered from commit", commit_words(**here).replace("`", "")),
+        ("Data registry", data_fingerprint(project)),
+        ("Versions", ", ".join(f"{name} {number}" for name, number in versions(project).items())),
     ]
-    return {page: _block([*_run_rows(runs.get(page)), *common]) for page in pages}
+    rows = {page: [*_run_rows(runs.get(page)), *common] for page in project.pages()}
+    return {page: fill("provenance.html", rows=told) for page, told in rows.items()}
 
 
 def _run_rows(run: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
     if run is None:
         return
-    yield "Run from commit", commit_words(run["commit"], run["dirty"])
+    yield "Run from commit", commit_words(run["commit"], run["dirty"]).replace("`", "")
     yield "Run finished", run["finished"]
     yield "Run took", f"{run['wall_s']:.0f} s, at most {run['peak_mb']:,} MB"
     yield "Parameters", f"cohort {run['cohort']}, {'quick, ' * run['quick']}seed {run['seed']}"
-
-
-def _block(rows: list[tuple[str, str]]) -> str:
-    cells = "".join(f"<dt>{what}</dt><dd>{_plain(value)}</dd>" for what, value in rows)
-    return f'<details class="book-provenance"><summary>How this page was made</summary><dl>{cells}</dl></details>'
-
-
-def _plain(value: str) -> str:
-    return html.escape(value.replace("`", ""))
 
 
 def redirects(project: Project) -> dict[str, str]:
@@ -234,15 +259,6 @@ def redirects(project: Project) -> dict[str, str]:
 
 def redirect(project: Project, folder: Path) -> None:
     """Leave a page that points on at each address that has moved."""
-    import yaml
-
-    from bookpress.stage import pages_url
-
-    moved = redirects(project)
-    if not moved:
-        return
-    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
-    home = pages_url(config["repository"]["url"])
-    for old, new in moved.items():
+    for old, new in redirects(project).items():
         path = "../" * old.count("/") + new
-        write_text(folder / old, REDIRECT.format(path=path, canonical=home + new))
+        write_text(folder / old, fill("moved.html", path=path, canonical=project.home + new))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
+from bookpress.finding import Finding
 from bookpress.project import BookError, toc_pages
 
 # Made by Sphinx or by the staging, beside the pages that the table of contents names.
@@ -48,17 +48,6 @@ RAW = [
 FILE_NAME = re.compile(r"\S*/\S*|\S+\.(?:png|svg|jpe?g|gif|webp)", flags=re.IGNORECASE)
 CSS_URL = re.compile(r"""url\(\s*['"]?([^'")]+)|@import\s+['"]([^'"]+)""")
 SCRIPT_URL = re.compile(r"""['"]((?:https?:)?//[^'"\s]+\.(?:m?js|css)(?:\?[^'"]*)?)['"]""")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing wrong on one page, with what to do about it."""
-
-    page: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.page}: {self.what}"
 
 
 class Page:
@@ -124,8 +113,8 @@ def check(folder: Path, toc: Path) -> list[Finding]:
     pages = _pages(folder)
     findings = list(_page_count(folder, toc, pages))
     for page in pages.values():
-        for rule in RULES:
-            findings += [Finding(page.name, what) for what in rule(page, pages)]
+        for rule, aspect in RULES.items():
+            findings += [Finding(page.name, what, aspect) for what in rule(page, pages)]
     return findings + list(_style_sheets(folder))
 
 
@@ -218,7 +207,7 @@ def _style_sheets(folder: Path) -> Iterator[Finding]:
         name = path.relative_to(folder).as_posix()
         for url in dict.fromkeys(css_urls(path.read_text(encoding="utf-8", errors="replace"))):
             if is_foreign(url):
-                yield Finding(name, ASKS.format(url))
+                yield Finding(name, ASKS.format(url), "links")
 
 
 def _not_too_heavy(page: Page, pages: dict[Path, Page]) -> Iterator[str]:
@@ -230,9 +219,11 @@ def _not_too_heavy(page: Page, pages: dict[Path, Page]) -> Iterator[str]:
         )
 
 
-RULES: list[Callable[[Page, dict[Path, Page]], Iterator[str]]] = [
-    _no_error, _nothing_raw, _alt_text, _no_foreign_host, _links_resolve, _not_too_heavy,
-]  # fmt: skip
+#: Each rule with the aspect of what it finds.
+RULES: dict[Callable[[Page, dict[Path, Page]], Iterator[str]], str] = {
+    _no_error: "content", _nothing_raw: "content", _alt_text: "content",
+    _no_foreign_host: "links", _links_resolve: "links", _not_too_heavy: "weight",
+}  # fmt: skip
 
 
 def first_visit_kb(page: Page) -> float:

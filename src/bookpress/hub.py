@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from bookpress.template import fill
+
 #: Students for whom the memory of a hub is worked out.
 CLASS_SIZE = 30
 
@@ -25,33 +27,7 @@ def teaching_markdown(runs: list[dict[str, Any]], repository: dict[str, str]) ->
 
     ``runs``: run records of the chapters; ``repository``: that of _config.yml.
     """
-    lines = ["## On a hub", ""]
-    if runs:
-        most = max(runs, key=lambda run: run["peak_mb"])
-        kind = "quick " if most["quick"] else ""
-        lines += [
-            f"In the {kind}run that made this book the most a chapter needed was {most['peak_mb']:,} MB "
-            f"({most['notebook']}). A hub for {CLASS_SIZE} students at work on it at once needs "
-            f"{CLASS_SIZE * most['peak_mb'] / 1024:,.0f} GB, and two processors for every few students.",
-            "",
-            "| Chapter | Memory per student (MB) | Run (s) | Kind of run |",
-            "| --- | ---: | ---: | --- |",
-        ]
-        lines += [
-            f"| {run['notebook']} | {run['peak_mb']:,} | {run['wall_s']:.0f} "
-            f"| {'quick' if run['quick'] else 'full'}, {run['cohort']} |"
-            for run in runs
-        ]
-        lines.append("")
-    link = nbgitpuller_link(
-        "https://YOUR-HUB", repository["url"], repository.get("branch", "main"), "notebooks/01_data.ipynb"
-    )
-    lines += [
-        "Put the tables in one folder that all students can read, and set `HELPERS_DATA` to it in the environment "
-        "of the hub.",
-        "Students get the notebooks by a link of [nbgitpuller](https://nbgitpuller.readthedocs.io). "
-        "Put the name of your hub in:",
-        "",
-        f"```text\n{link}\n```",
-    ]
-    return "\n".join(lines) + "\n"
+    notebook = "notebooks/01_data.ipynb"
+    link = nbgitpuller_link("https://YOUR-HUB", repository["url"], repository.get("branch", "main"), notebook)
+    most = max(runs, key=lambda run: run["peak_mb"], default=None)
+    return fill("hub.md", runs=runs, most=most, students=CLASS_SIZE, link=link) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from bookpress.browser import SCREENS, THEMES, displayed, opened, photograph
-from bookpress.gate import Finding, check, weights
+from bookpress.finding import Finding
+from bookpress.gate import check, weights
 from bookpress.project import Project
+from bookpress.reading import Reading, of_book
 
-ASPECTS = ("axe", "keyboard", "load", "links", "weight")
+ASPECTS = ("axe", "keyboard", "load", "content", "links", "weight")
 # The success criteria of WCAG 2.2 up to AA, and axe's own good practice (landmarks, headings, table headers).
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 AXE = """async tags => (await axe.run(document, {runOnly: tags, resultTypes: ['violations']})).violations.map(
@@ -39,22 +42,23 @@ ANSWERED = """input => {
 
 @dataclass
 class Verdict:
-    """What one page showed: the findings under each aspect, and its weight on a first visit in kB."""
+    """What one page showed: the findings, its weight on a first visit in kB, and how it reads."""
 
     page: str
     kilobytes: float = 0.0
-    found: dict[str, list[str]] = field(default_factory=lambda: {aspect: [] for aspect in ASPECTS})
+    reading: Reading | None = None
+    findings: list[Finding] = field(default_factory=list)
 
     def add(self, aspect: str, what: str) -> None:
-        if what not in self.found[aspect]:  # once a page, however many screens and themes show it
-            self.found[aspect].append(what)
+        finding = Finding(self.page, f"{aspect}: {what}", aspect)
+        if finding not in self.findings:  # once a page, however many screens and themes show it
+            self.findings.append(finding)
 
     def __str__(self) -> str:
-        words = [f"{aspect} {len(found) or 'ok'}" for aspect, found in self.found.items()]
-        return f"{self.page}: {', '.join(words)}, {self.kilobytes:,.0f} kB"
-
-    def findings(self) -> list[Finding]:
-        return [Finding(self.page, f"{aspect}: {what}") for aspect in ASPECTS for what in self.found[aspect]]
+        counts = Counter(finding.aspect for finding in self.findings)
+        words = [f"{aspect} {counts[aspect] or 'ok'}" for aspect in ASPECTS]
+        return ", ".join([f"{self.page}: {words[0]}", *words[1:], f"{self.kilobytes:,.0f} kB",
+                          *([str(self.reading)] if self.reading else [])])
 
 
 def inspect(browser: Any, site: str, project: Project, shots: Path | None = None) -> Iterator[Verdict]:
@@ -63,22 +67,20 @@ def inspect(browser: Any, site: str, project: Project, shots: Path | None = None
     ``site`` serves ``project.html``. Pictures of each page at each screen and theme go to ``shots``.
     """
     toc = project.root / "_toc.yml"
-    heavy = weights(project.html, toc)
-    wrong: dict[str, list[str]] = {}
+    heavy, read = weights(project.html, toc), of_book(project.html, toc)
+    wrong: dict[str, list[Finding]] = {}
     for finding in check(project.html, toc):
-        wrong.setdefault(finding.page, []).append(finding.what)
+        wrong.setdefault(finding.page, []).append(finding)
     for name in [*project.pages(), "404", "genindex", "search"]:
-        verdict = Verdict(f"{name}.html", heavy.get(f"{name}.html", 0.0))
-        for what in wrong.pop(verdict.page, []):
-            verdict.add("weight" if " kB " in what else "links", what)
+        page = f"{name}.html"
+        verdict = Verdict(page, heavy.get(page, 0.0), read.get(page))
+        for finding in wrong.pop(page, []):
+            verdict.add(finding.aspect, finding.what)
         for screen in SCREENS:
             _show(browser, site, name, screen, verdict, shots)
         yield verdict
-    for page, lines in wrong.items():  # a style sheet, or a page that nobody asked for
-        verdict = Verdict(page)
-        for what in lines:
-            verdict.add("links", what)
-        yield verdict
+    for page, found in wrong.items():  # a style sheet, or a page that nobody asked for
+        yield Verdict(page, findings=found)
 
 
 def _show(browser: Any, site: str, name: str, screen: str, verdict: Verdict, shots: Path | None) -> None:
@@ -92,6 +94,8 @@ def _show(browser: Any, site: str, name: str, screen: str, verdict: Verdict, sho
             if shots:
                 photograph(page, shots, f"{name.replace('/', '_')}-{screen}-{theme}")
         if screen == "desktop":
+            if verdict.reading:
+                verdict.reading = verdict.reading.seen(page)
             for what in keyboard(page):
                 verdict.add("keyboard", what)
 

@@ -80,6 +80,12 @@ def needs(source: Path) -> list[str]:
     return [str(name) for name in wanted]
 
 
+def shows_simulated(source: Path) -> bool:
+    """Whether a chapter draws simulated recordings on every cohort: ``bookpress: {simulated: true}`` in its head."""
+    head = front_matter(source).get("bookpress") or {}
+    return bool(head.get("simulated")) if isinstance(head, dict) else False
+
+
 def front_matter(source: Path) -> dict[str, Any]:
     """The YAML head of a MyST file; empty when there is none."""
     text = source.read_text(encoding="utf-8")

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import posixpath
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import yaml
 from bs4 import BeautifulSoup, Tag
+from markupsafe import Markup
 
 from bookpress.browser import TYPESET, served, started
 from bookpress.files import sum_line, whole, write_sums
 from bookpress.project import BookError, Project
-from bookpress.stage import pages_url
+from bookpress.template import fill
 
-START = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="refresh" content="0; url=book/index.html">
-<title>{title}</title>
-</head>
-<body><main><h1>{title}</h1><p><a href="book/index.html">Read the book</a></p></main></body>
-</html>
-"""
 # A fixed time for every member, so that equal pages give an equal archive.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 # What only works on a screen.
@@ -34,27 +23,6 @@ NUMBERED = (
     '<div style="font-family: sans-serif; font-size: 8px; text-align: center; width: 100%">'
     '<span class="pageNumber"></span></div>'
 )
-PRINTED = """<!DOCTYPE html>
-<html lang="en" data-theme="light" data-mode="light">
-<head><meta charset="utf-8"><title>{title}</title>{styles}
-<style>
-  @page {{ margin: 18mm 16mm; size: A4; }}
-  html, body {{ background: white; font-size: 10pt; }}
-  section.printed {{ break-before: page; padding: 0; }}
-  section.printed:first-of-type {{ break-before: auto; }}
-  figure, .cell_input, .admonition, tr, mjx-container {{ break-inside: avoid; }}
-  h1, h2, h3 {{ break-after: avoid; }}
-  .bd-article-container .cell_output .output {{ overflow: visible; }}
-  .bd-article-container .cell_output .output table {{ font-size: 7.5pt; max-width: 100%; width: auto; }}
-  .bd-article-container .cell_output .output table :is(td, th) {{
-    overflow-wrap: anywhere; padding: 0.1rem 0.4rem; white-space: normal;
-  }}
-  pre {{ overflow-wrap: anywhere; white-space: pre-wrap; }}
-</style>
-<script>window.MathJax = {{"options": {{"processHtmlClass": "math"}}}}</script>
-<script defer src="{mathjax}"></script></head>
-<body><main class="bd-content"><div class="bd-article-container">{body}</div></main></body></html>
-"""
 
 
 def offline(project: Project) -> list[Path]:
@@ -64,13 +32,12 @@ def offline(project: Project) -> list[Path]:
     """
     if not (project.html / "index.html").is_file():
         raise BookError(f"There is no book in {project.html}; `make book` builds it.")
-    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
-    name = config["repository"]["url"].rstrip("/").rsplit("/", 1)[-1]
+    name = project.repository.rsplit("/", 1)[-1]
     folder = project.build / "offline"
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / f"{name}.zip", folder / f"{name}.pdf"]
-    archive(project.html, written[0], config["title"])
-    print_all(project, written[1], config["title"], pages_url(config["repository"]["url"]))
+    archive(project.html, written[0], project.title)
+    print_all(project, written[1], project.title, project.home)
     return [*written, write_sums(written)]
 
 
@@ -83,7 +50,7 @@ def archive(html: Path, target: Path, title: str) -> None:
             packed.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
             sums.append(sum_line(name, content))
 
-        add("start.html", START.format(title=title).encode())
+        add("start.html", fill("start.html", title=title).encode())
         for path in sorted(path for path in html.rglob("*") if path.is_file()):
             add(f"book/{path.relative_to(html).as_posix()}", path.read_bytes())
         packed.writestr(zipfile.ZipInfo("SHA256SUMS", EPOCH), "".join(sums))
@@ -114,10 +81,10 @@ def one_page(project: Project, title: str, home: str) -> str:
     it leads to none of its pages, to ``home``, the book's address.
     """
     names = project.pages()
-    sections, styles = [], ""
+    sections, styles = [], []
     for name in names:
         soup = BeautifulSoup((project.html / f"{name}.html").read_text(encoding="utf-8"), "lxml")
-        styles = styles or "".join(_styles(soup, name))
+        styles = styles or [_from_root(link["href"], name) for link in soup.select("link[rel=stylesheet]")]
         article = soup.select_one("article")
         if article is None:
             raise BookError(f"{name}.html holds no article; `make book` renders it anew.")
@@ -131,14 +98,8 @@ def one_page(project: Project, title: str, home: str) -> str:
             link.string = f"{words} (on the page of the book)"
             tag.replace_with(link)
         _transplant(article, name, set(names), home)
-        sections.append(f'<section class="printed" id="{_slug(name)}">{article}</section>')
-    mathjax = "_static/mathjax/tex-mml-chtml.js"
-    return PRINTED.format(title=title, styles=styles, body="".join(sections), mathjax=mathjax)
-
-
-def _styles(soup: BeautifulSoup, name: str) -> Iterator[str]:
-    for link in soup.select("link[rel=stylesheet]"):
-        yield f'<link rel="stylesheet" href="{_from_root(link["href"], name)}">'
+        sections.append((_slug(name), Markup(article)))
+    return fill("printed.html", title=title, styles=styles, sections=sections)
 
 
 def _transplant(article: Tag, name: str, names: set[str], home: str) -> None:

@@ -1,11 +1,16 @@
-"""Where the parts of a book lie, and the one kind of error that is told to the reader in a sentence."""
+"""Where the parts of a book lie, what is special to it, and the one kind of error told in a sentence."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import pkgutil
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -14,6 +19,55 @@ from bookpress.files import write_text
 
 class BookError(Exception):
     """Something the author of the book can put right. The message says what, and how."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is special to one book: the table ``[tool.bookpress]`` of its ``pyproject.toml``. Entries may be left out.
+
+    ``packages``, ``kept``: packages below ``src`` and the folder of kept predictions that a bundle takes along.
+    ``ledger``: ``"module:function"`` that makes the ledger's Markdown of all results. ``fingerprint``: one that
+    gives the data's hash. ``versions``: packages whose version the pages tell. ``cohorts``: what a chapter's
+    ``cohort`` may be; a page made from one of ``simulated`` says so. ``preview``: a picture that links to the book
+    show. ``goals``: the most that a page or the book may have, see `bookpress.reading`; ``enforced``: those of them
+    that are findings, not only told.
+    """
+
+    packages: tuple[str, ...] = ()
+    kept: str = "science"
+    ledger: str = ""
+    fingerprint: str = ""
+    versions: tuple[str, ...] = ()
+    cohorts: tuple[str, ...] = ("published", "simulated")
+    simulated: tuple[str, ...] = ("simulated",)
+    preview: str = ""
+    goals: dict[str, float] = field(default_factory=dict)
+    enforced: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> Settings:
+        """Those of one ``pyproject.toml``; the defaults where there is none, BookError where one is wrong."""
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        except tomllib.TOMLDecodeError as error:
+            raise BookError(f"{path} is not TOML: {error}") from error
+        told = table.get("tool", {}).get("bookpress", {})
+        kinds = {one.name: type(getattr(cls(), one.name)) for one in fields(cls)}
+        for name, value in told.items():
+            wanted = {tuple: list}.get(kinds.get(name), kinds.get(name))
+            if wanted is None:
+                raise BookError(f"{path}: found {name!r} in [tool.bookpress], expected one of {', '.join(kinds)}.")
+            if not isinstance(value, wanted):
+                raise BookError(f"{path}: {name} in [tool.bookpress] is {value!r}, expected a {wanted.__name__}.")
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+
+    def call(self, name: str) -> Callable[..., Any] | None:
+        """The function that the setting ``name`` tells; None where it tells none."""
+        told = getattr(self, name)
+        try:
+            return pkgutil.resolve_name(told) if told else None
+        except (ImportError, AttributeError, ValueError) as error:
+            raise BookError(f"{name} in [tool.bookpress] is {told!r}, which cannot be loaded: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -28,6 +82,35 @@ class Project:
     """
 
     root: Path
+
+    @cached_property
+    def settings(self) -> Settings:
+        return Settings.read(self.root / "pyproject.toml")
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """``_config.yml``; BookError where there is none, or it names no repository."""
+        path = self.root / "_config.yml"
+        try:
+            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            found["repository"]["url"]
+        except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+            raise BookError(f"{path} names no repository ({error}); write repository: {{url: ...}} there.") from error
+        return found
+
+    @property
+    def title(self) -> str:
+        return self.config["title"]
+
+    @property
+    def repository(self) -> str:
+        """Address of the book's repository."""
+        return self.config["repository"]["url"].rstrip("/")
+
+    @property
+    def home(self) -> str:
+        """Address of the book's pages."""
+        return pages_url(self.repository)
 
     @property
     def build(self) -> Path:
@@ -73,6 +156,24 @@ class Project:
     def pages(self) -> list[str]:
         """Every page of ``_toc.yml`` as a path without suffix, in reading order, the root first."""
         return toc_pages(self.root / "_toc.yml")
+
+    def chapters(self) -> list[str]:
+        """Names of the notebooks among the pages, such as ``01_data``."""
+        return [page.removeprefix("notebooks/") for page in self.pages() if page.startswith("notebooks/")]
+
+
+def pages_url(repository: str) -> str:
+    """Where GitHub Pages serves a repository.
+
+    >>> pages_url("https://github.com/owner/name")
+    'https://owner.github.io/name/'
+    """
+    parts = urlsplit(repository).path.strip("/").split("/")
+    if urlsplit(repository).netloc != "github.com" or len(parts) != 2:
+        raise BookError(
+            f"repository.url in _config.yml is {repository!r}; expected https://github.com/OWNER/NAME."
+        )
+    return f"https://{parts[0]}.github.io/{parts[1]}/"
 
 
 def toc_pages(toc: Path) -> list[str]:

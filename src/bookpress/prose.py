@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from bookpress.finding import Finding
 from bookpress.project import Project
 
 # Directives whose body is prose; of every other fence the whole body is skipped.
@@ -51,18 +51,6 @@ RESULT = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One number typed into a page."""
-
-    page: Path
-    line: int
-    number: str
-
-    def __str__(self) -> str:
-        return f"{self.page}:{self.line}: {self.number!r} is typed; glue it from the cell that computes it."
-
-
 def default_pages(project: Project) -> list[Path]:
     """The pages that are written by hand: ``book/*.md`` and the notebooks' sources."""
     return [*sorted((project.root / "book").glob("*.md")),
@@ -73,7 +61,7 @@ def default_pages(project: Project) -> list[Path]:
 def check_pages(pages: Iterable[Path]) -> list[Finding]:
     """Numbers typed into the prose of each page, in order."""
     return [
-        Finding(page, line, number)
+        Finding(f"{page}:{line}", f"{number!r} is typed; glue it from the cell that computes it.", "prose")
         for page in pages
         for line, number in typed_numbers(page.read_text(encoding="utf-8"))
     ]

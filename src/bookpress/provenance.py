@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bookpress.project import Project, read_json
-
-PACKAGES = ("torch", "scikit-learn", "ipfx", "jupyter-book")
 
 
 def revision(root: Path) -> dict[str, Any]:
@@ -41,22 +36,16 @@ def commit_words(commit: str | None, dirty: bool | None) -> str:
     return f"`{commit[:7]}`" + (" with changes" if dirty else "")
 
 
-def data_fingerprint() -> str | None:
-    """Hash of the data registry, where the package has one."""
-    try:
-        registry = importlib.import_module("patchtype.cohorts.registry")
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("patchtype.cohorts"):
-            raise
-        return None
-    fingerprint = getattr(registry, "fingerprint", None)
-    return fingerprint() if fingerprint else None
+def data_fingerprint(project: Project) -> str:
+    """Hash of the book's data, by the function that its settings name; "none" where they name none."""
+    fingerprint = project.settings.call("fingerprint")
+    return fingerprint() if fingerprint else "none"
 
 
-def versions() -> dict[str, str]:
-    """Version of Python and of each package that shapes the numbers or the pages."""
+def versions(project: Project) -> dict[str, str]:
+    """Version of Python and of each package that the book's settings name, and of the renderer."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*project.settings.versions, "jupyter-book"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -75,8 +64,8 @@ def provenance_markdown(project: Project, runs: list[dict[str, Any]]) -> str:
     lines = ["| What | Value |", "| --- | --- |"]
     lines.append(f"| Pages rendered from commit | {commit_words(**revision(project.root))} |")
     lines.append(f"| Last notebook finished | {max((run['finished'] for run in runs), default='none')} |")
-    lines.append(f"| Data registry | `{data_fingerprint() or 'none'}` |")
-    lines += [f"| {name} | {number} |" for name, number in versions().items()]
+    lines.append(f"| Data registry | `{data_fingerprint(project)}` |")
+    lines += [f"| {name} | {number} |" for name, number in versions(project).items()]
     lines += [
         "",
         "| Notebook | Cohort | Seed | Wall (s) | Peak (MB) | Commit |",
@@ -87,13 +76,9 @@ def provenance_markdown(project: Project, runs: list[dict[str, Any]]) -> str:
         f"| {run['wall_s']:.0f} | {run['peak_mb']:,} | {commit_words(run['commit'], run['dirty'])} |"
         for run in runs
     ]
-    lines += ["", "To make it again:", "", *_clone_commands(project)]
+    lines += ["", "To make it again:", "", "```bash", f"git clone {project.repository}",
+              f"cd {project.repository.rsplit('/', 1)[-1]}", "make book", "```"]
     return "\n".join(lines) + "\n"
-
-
-def _clone_commands(project: Project) -> list[str]:
-    url = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
-    return ["```bash", f"git clone {url}", f"cd {url.rsplit('/', 1)[-1]}", "make book", "```"]
 
 
 def run_table(runs: list[dict[str, Any]]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import nbformat
 
 from bookpress.project import BookError
+from bookpress.template import fill
 
 LETTERS = "ABCDEFGH"
 
@@ -99,27 +99,7 @@ def insert(notebook: nbformat.NotebookNode, text: str) -> None:
 
 def as_html(questions: list[Question], name: str) -> str:
     """The quiz as a form: radio buttons by keyboard, a button that checks, answers folded for those without script."""
-    parts = ["## Quiz", "", f'<div class="quiz" id="quiz-{name}">']
-    for number, question in enumerate(questions, 1):
-        key = f"quiz-{name}-{number}"
-        parts.append(f'<form class="quiz-question"><fieldset><legend>{number}. {html.escape(question.text)}</legend>')
-        for i, choice in enumerate(question.choices):
-            parts.append(
-                f'<div><input type="radio" name="{key}" id="{key}-{i}" value="{i}" data-right="{int(choice.right)}" '
-                f'data-feedback="{html.escape(choice.feedback)}"> '
-                f'<label for="{key}-{i}">{html.escape(choice.text)}</label></div>'
-            )
-        parts.append(
-            '</fieldset><button type="submit" class="quiz-check" '
-            f'aria-label="Check answer {number}" hidden>Check</button>'
-            '<p class="quiz-said" role="status" aria-live="polite"></p></form>'
-        )
-    parts.append('<details class="quiz-answers"><summary>Answers to the quiz</summary><ol>')
-    for question in questions:
-        right = question.choices[question.answer]
-        parts.append(f"<li>{html.escape(right.text)} {html.escape(right.feedback)}</li>")
-    parts.append("</ol></details></div>")
-    return "\n".join(parts)
+    return fill("quiz.html", questions=questions, name=name).rstrip("\n")
 
 
 def as_text(questions: list[Question]) -> str:

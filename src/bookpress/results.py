@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from bookpress.project import BookError, Project, read_json, write_json
 
-Results = dict[str, dict[str, Any]]
+Rows = dict[str, dict[str, Any]]
 
 
-def merge(project: Project, names: list[str]) -> Results:
+def merge(project: Project, names: list[str]) -> Rows:
     """Results of the named notebooks by key, each row with its ``notebook``; also in ``_build/results.json``.
 
     Raises BookError, and leaves the old file alone, when a file is not of the agreed shape or when two
     notebooks record the same key.
     """
-    merged: Results = {}
+    merged: Rows = {}
     for name in names:
         path = project.results / f"{name}.json"
         if not path.is_file():
@@ -28,7 +27,7 @@ def merge(project: Project, names: list[str]) -> Results:
         for key, row in rows.items():
             if not isinstance(row, dict) or "value" not in row or "cohort" not in row:
                 raise BookError(
-                    f"{path}: result {key!r} has no value or cohort; record it with helpers.report."
+                    f"{path}: result {key!r} has no value or cohort; record both."
                 )
             if key in merged:
                 raise BookError(
@@ -39,13 +38,7 @@ def merge(project: Project, names: list[str]) -> Results:
     return merged
 
 
-def ledger(results: Results) -> str:
-    """The replication ledger as Markdown, from helpers.report; one sentence while that room is empty."""
-    try:
-        report = importlib.import_module("helpers.report")
-    except ModuleNotFoundError as error:
-        if error.name != "helpers.report":
-            raise
-        report = None
-    write = getattr(report, "ledger_markdown", None)
+def ledger(project: Project, results: Rows) -> str:
+    """The ledger as Markdown, by the function that the book's settings name; one sentence where they name none."""
+    write = project.settings.call("ledger")
     return write(results) if write else "No result has been recorded yet.\n"

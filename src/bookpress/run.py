@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from bookpress.project import BookError, Project, write_json, write_text
 from bookpress.provenance import revision
 from bookpress.watch import Watch
 
-COHORTS = ("published", "simulated", "dandi")
 START_S = 180  # a cold disk and a busy machine
 # What a free Binder session may use before its kernel is killed.
 MEMORY_LIMIT_MB = 2048
@@ -58,16 +58,16 @@ class WatchedEngine(NBClientEngine):
 papermill_engines.register("watched", WatchedEngine)
 
 
-def settings(environ: dict[str, str] | os._Environ = os.environ) -> dict[str, Any]:
+def asked_for(cohorts: Sequence[str], environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Parameters that the environment asks for: HELPERS_COHORT sets ``cohort``, HELPERS_QUICK=1 ``quick``.
 
-    >>> settings({"HELPERS_QUICK": "1"})
+    >>> asked_for(["published"], {"HELPERS_QUICK": "1"})
     {'quick': True}
     """
     asked: dict[str, Any] = {}
     if cohort := environ.get("HELPERS_COHORT"):
-        if cohort not in COHORTS:
-            raise BookError(f"HELPERS_COHORT is {cohort!r}; it must be one of {', '.join(COHORTS)}.")
+        if cohort not in cohorts:
+            raise BookError(f"HELPERS_COHORT is {cohort!r}; it must be one of {', '.join(cohorts)}.")
         asked["cohort"] = cohort
     quick = environ.get("HELPERS_QUICK") or "0"
     if quick not in ("0", "1"):
@@ -77,7 +77,7 @@ def settings(environ: dict[str, str] | os._Environ = os.environ) -> dict[str, An
     return asked
 
 
-def memory_limit_mb(environ: dict[str, str] | os._Environ = os.environ) -> float:
+def memory_limit_mb(environ: Mapping[str, str] = os.environ) -> float:
     """What one notebook may use, in MB: HELPERS_MEMORY_MB, or what a free Binder session has.
 
     >>> memory_limit_mb({})
@@ -102,7 +102,8 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
     notebook = read(source)
     metadata = dict(notebook.metadata)
     defaults = parameters(notebook, source)
-    asked = {name: value for name, value in settings().items() if defaults.get(name) != value}
+    asked = asked_for(project.settings.cohorts)
+    asked = {name: value for name, value in asked.items() if defaults.get(name) != value}
     used = defaults | asked
     for old in (target, partial, record, result):
         old.unlink(missing_ok=True)

@@ -6,18 +6,19 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import nbformat
 import yaml
 
 from bookpress import quiz
 from bookpress.alt import speak
+from bookpress.course.exercises import BEGIN, END
 from bookpress.hub import teaching_markdown
-from bookpress.notebook import needs
+from bookpress.notebook import needs, shows_simulated
 from bookpress.project import BookError, Project, write_text
 from bookpress.provenance import provenance_markdown, run_records
-from bookpress.results import Results, ledger, merge
+from bookpress.results import Rows, ledger, merge
+from bookpress.template import fill_text
 
 #: What stands on a folded cell of an exercise instead of "Show code cell source".
 FOLDED = {
@@ -29,6 +30,10 @@ SIMULATED_RUN = (
     "They say nothing about real neurons."
 )
 SIMULATED_RESULT = "Some results on this page come from simulated cells. Each of them says so."
+SIMULATED_SHOWN = (
+    "The recordings drawn on this page come from model neurons. What it says of cells rests on real ones, unless it "
+    "says otherwise."
+)
 SIMULATED_BOOK = "Some chapters use simulated cells: {chapters}. Those numbers are not about real neurons."
 SIMULATED_ALL = "All chapters were run on simulated cells. No number here is about real neurons."
 QUICK_RUN = "This page was made by a quick run, with fewer repeats and folds. Its numbers are rough."
@@ -40,8 +45,7 @@ def stage(project: Project) -> Path:
     Every notebook of ``_toc.yml`` must have been executed, else BookError. Pages keep the path they have in
     the repository, so that launch buttons and links between pages need no translation.
     """
-    pages = project.pages()
-    chapters = [page.removeprefix("notebooks/") for page in pages if page.startswith("notebooks/")]
+    pages, chapters = project.pages(), project.chapters()
     missing = [name for name in chapters if not (project.executed / f"{name}.ipynb").is_file()]
     if missing:
         raise BookError(f"Not executed yet: {', '.join(missing)}; `make book` runs them.")
@@ -56,30 +60,32 @@ def stage(project: Project) -> Path:
     _configure(project)
     generated = project.stage / "book" / "generated"
     write_text(generated / "provenance.md", provenance_markdown(project, runs))
-    write_text(generated / "ledger.md", ledger(results))
-    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
-    write_text(generated / "teaching.md", teaching_markdown(runs, config["repository"]))
+    write_text(generated / "ledger.md", ledger(project, results))
+    write_text(generated / "teaching.md", teaching_markdown(runs, project.config["repository"]))
 
     banners = notebook_banners(project, runs, results)
     for name in chapters:
         target = project.stage / "notebooks" / f"{name}.ipynb"
         target.parent.mkdir(exist_ok=True)
         shutil.copy(project.executed / f"{name}.ipynb", target)
-        _dress(target, project.notebooks / f"{name}.md", banners.get(name))
+        source, banner = project.notebooks / f"{name}.md", banners.get(name, "")
+        if shows_simulated(source) and SIMULATED_RUN not in banner:
+            banner = _admonition("Simulated recordings", SIMULATED_SHOWN, "simulated") + banner
+        _dress(target, source, banner)
     _banner_in_pages(project, pages[0], banners)
     return project.stage
 
 
-def notebook_banners(project: Project, runs: list[dict[str, Any]], results: Results) -> dict[str, str]:
+def notebook_banners(project: Project, runs: list[dict[str, Any]], results: Rows) -> dict[str, str]:
     """Banner of each notebook that needs one.
 
     It ran on simulated cells (itself or what it builds on), records a simulated result, or ran quickly.
     """
-    simulated = {run["notebook"] for run in runs if run["cohort"] == "simulated"}
+    simulated = {run["notebook"] for run in runs if run["cohort"] in project.settings.simulated}
     before = {run["notebook"]: needs(project.notebooks / f"{run['notebook']}.md") for run in runs}
     while new := {name for name, wanted in before.items() if simulated & set(wanted)} - simulated:
         simulated |= new
-    partly = {row["notebook"] for row in results.values() if row["cohort"] == "simulated"} - simulated
+    partly = {row["notebook"] for row in results.values() if row["cohort"] in project.settings.simulated} - simulated
     banners: dict[str, str] = {}
     for run in runs:
         name = run["notebook"]
@@ -108,8 +114,8 @@ def _admonition(title: str, sentence: str, kind: str) -> str:
     return f":::{{admonition}} {title}\n:class: warning book-{kind}\n{sentence}\n:::\n"
 
 
-def _dress(path: Path, source: Path, banner: str | None) -> None:
-    """What a staged chapter has beyond its executed copy: banner, quiz, words on folded answers, spoken alt texts."""
+def _dress(path: Path, source: Path, banner: str) -> None:
+    """What a staged chapter has beyond its executed copy: banner, quiz, folded answers, spoken alt texts."""
     notebook = nbformat.read(path, as_version=4)
     speak(notebook)
     first = next((cell for cell in notebook.cells if cell.cell_type == "markdown"), None)
@@ -118,6 +124,9 @@ def _dress(path: Path, source: Path, banner: str | None) -> None:
     if banner:
         first.source = insert_after_title(first.source, banner)
     for cell in notebook.cells:
+        if "solution" in cell.metadata.get("tags", []):  # the marks are for the machine that takes the answer out
+            lines = cell.source.split("\n")
+            cell.source = "\n".join(line for line in lines if line.strip() not in (BEGIN, END))
         for tag, words in FOLDED.items():
             if tag in cell.metadata.get("tags", []):
                 cell.metadata["mystnb"] = {**cell.metadata.get("mystnb", {}), **words}
@@ -153,24 +162,8 @@ def _banner_in_pages(project: Project, index: str, banners: dict[str, str]) -> N
 
 def _configure(project: Project) -> None:
     """Configuration and page for lost readers, with the book's address worked out from its repository."""
-    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
-    home = pages_url(config["repository"]["url"])
-    config.setdefault("html", {})["baseurl"] = home
+    config = project.config | {"html": project.config.get("html", {}) | {"baseurl": project.home}}
     write_text(project.stage / "_config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     lost = project.root / "assets" / "404.html"
-    write_text(project.stage / "404.html", lost.read_text(encoding="utf-8").replace("{{ home }}", home))
+    write_text(project.stage / "404.html", fill_text(lost.read_text(encoding="utf-8"), home=project.home))
     (project.stage / "assets" / "404.html").unlink()
-
-
-def pages_url(repository: str) -> str:
-    """Where GitHub Pages serves a repository.
-
-    >>> pages_url("https://github.com/owner/name")
-    'https://owner.github.io/name/'
-    """
-    parts = urlsplit(repository).path.strip("/").split("/")
-    if urlsplit(repository).netloc != "github.com" or len(parts) != 2:
-        raise BookError(
-            f"repository.url in _config.yml is {repository!r}; expected https://github.com/OWNER/NAME."
-        )
-    return f"https://{parts[0]}.github.io/{parts[1]}/"

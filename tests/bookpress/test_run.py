@@ -43,16 +43,16 @@ def source(project: Project, code: str) -> Path:
     ],
 )
 def test_the_environment_sets_parameters(environment, asked):
-    assert run.settings(environment) == asked
+    assert run.asked_for(["published", "dandi"], environment) == asked
 
 
 def test_unknown_settings_are_refused():
     with pytest.raises(
         BookError, match="^HELPERS_COHORT is 'mice'; it must be one of published, simulated, dandi.$"
     ):
-        run.settings({"HELPERS_COHORT": "mice"})
+        run.asked_for(["published", "simulated", "dandi"], {"HELPERS_COHORT": "mice"})
     with pytest.raises(BookError, match="^HELPERS_QUICK is 'yes'; it must be 1 or 0.$"):
-        run.settings({"HELPERS_QUICK": "yes"})
+        run.asked_for(["published", "simulated", "dandi"], {"HELPERS_QUICK": "yes"})
     with pytest.raises(BookError, match="^HELPERS_MEMORY_MB is '2GB'; it must be a whole number of MB"):
         run.memory_limit_mb({"HELPERS_MEMORY_MB": "2GB"})
 

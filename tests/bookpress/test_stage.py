@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bookpress.project import BookError, Project, write_json
+from bookpress.project import BookError, Project, pages_url, write_json
 from bookpress.provenance import commit_words, data_fingerprint, revision, run_table, versions
 from bookpress.render import swap
 from bookpress.results import ledger, merge
-from bookpress.stage import insert_after_title, notebook_banners, pages_url, stage
+from bookpress.stage import insert_after_title, notebook_banners, stage
+from patchtype.cohorts import registry
 
 from .conftest import chapter
 
@@ -73,8 +74,10 @@ class TestMerge:
             merge(project, ["01_a"])
         assert not (project.build / "results.json").exists()
 
-    def test_the_ledger_is_text(self):
-        assert isinstance(ledger({}), str)
+    def test_the_ledger_comes_from_the_function_that_the_book_names(self, project):
+        assert ledger(project, {}) == "No result has been recorded yet.\n"
+        (project.root / "pyproject.toml").write_text("[tool.bookpress]\nledger = 'json:dumps'\n")
+        assert ledger(Project(project.root), {"a": 1}) == '{"a": 1}'
 
 
 class TestBanners:
@@ -174,15 +177,16 @@ class TestProvenance:
             for line in (root / "requirements.txt").read_text().splitlines()
             if "==" in line and not line.startswith((" ", "#"))
         )
-        found = versions()
+        found = versions(Project(root))
         assert found["python"].startswith("3.11.")
         assert {name: found[name].split("+")[0] for name in lock.keys() & found.keys()} == {
             name: lock[name] for name in lock.keys() & found.keys()
         }
         assert {"torch", "scikit-learn", "ipfx", "jupyter-book"} <= lock.keys() & found.keys()
 
-    def test_the_fingerprint_is_text_where_there_is_one(self):
-        assert isinstance(data_fingerprint(), str | None)
+    def test_the_fingerprint_is_that_of_the_function_that_the_book_names(self, project, root):
+        assert data_fingerprint(project) == "none"
+        assert data_fingerprint(Project(root)) == registry.fingerprint()
 
     def test_the_table_lines_up(self):
         rows = [

@@ -24,15 +24,21 @@ SPECIMENS = pd.DataFrame({
 
 @pytest.fixture
 def manifest(tmp_path, monkeypatch):
-    """A cache as allensdk leaves it: its own manifest, and the two tables. No socket may be opened."""
+    """A cache as allensdk 2.16 leaves it: its manifest, and the two tables. No socket may be opened."""
     def refused(*_, **__):
         raise AssertionError("the network was asked")
 
     monkeypatch.setattr(socket, "create_connection", refused)
     monkeypatch.delenv(celltypes.MANIFEST, raising=False)
     path = tmp_path / "manifest.json"
-    cache = celltypes._opened(path)  # writes its manifest
-    FEATURES.to_csv(cache.get_cache_path(None, cache.EPHYS_FEATURES_KEY), index=False)
+    path.write_text(json.dumps({"manifest": [
+        {"type": "manifest_version", "value": "1.1"},
+        {"key": "BASEDIR", "type": "dir", "spec": "."},
+        {"key": "CELLS", "type": "file", "spec": "cells.json", "parent_key": "BASEDIR"},
+        {"key": "EPHYS_DATA", "type": "file", "spec": "specimen_%d/ephys.nwb", "parent_key": "BASEDIR"},
+        {"key": "EPHYS_FEATURES", "type": "file", "spec": "ephys_features.csv", "parent_key": "BASEDIR"},
+    ]}))
+    FEATURES.to_csv(tmp_path / "ephys_features.csv", index=False)
     (tmp_path / "cells.json").write_text(json.dumps(json.loads(SPECIMENS.to_json(orient="records"))))
     return path
 
@@ -59,8 +65,12 @@ def test_a_table_that_is_not_there_is_not_fetched(manifest, lost):
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
-    ("manifest.json", "{", "which CellTypesCache cannot open"),
-    ("cells.json", "<html>", "that CellTypesCache cannot read"),
+    ("manifest.json", "{", "which is no manifest of a CellTypesCache"),
+    ("manifest.json", '{"manifest": [{"key": "CELLS", "spec": "cells.json"}]}', "KeyError: 'EPHYS_FEATURES'"),
+    ("manifest.json", '{"manifest": [{"key": "EPHYS_FEATURES", "spec": ".", "parent_key": "EPHYS_FEATURES"}]}',
+     "RecursionError"),
+    ("cells.json", "<html>", "that CellTypesCache did not write"),
+    ("ephys_features.csv", "", "that CellTypesCache did not write"),
     ("cells.json", "[]", "found no column 'specimen__id'"),
     ("ephys_features.csv", "ri\n150\n", "found no column 'specimen_id'"),
 ])
@@ -69,6 +79,16 @@ def test_what_is_not_a_cache_is_refused_in_a_sentence(manifest, name, content, m
     with pytest.raises(DataUnavailable, match=message) as error:
         celltypes.tables(manifest)
     assert "\n" not in str(error.value)
+
+
+def test_tables_lie_where_the_manifest_says(manifest):
+    content = json.loads(manifest.read_text())
+    content["manifest"][1]["spec"] = "elsewhere"
+    manifest.write_text(json.dumps(content))
+    (manifest.parent / "elsewhere").mkdir()
+    for name in ("cells.json", "ephys_features.csv"):
+        (manifest.parent / name).rename(manifest.parent / "elsewhere" / name)
+    assert celltypes.tables(manifest)[0]["ri"].tolist() == [150.0, 90.0]
 
 
 def test_no_cache_at_all_says_which_variable(tmp_path):

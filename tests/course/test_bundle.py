@@ -28,7 +28,8 @@ from bookpress.project import BookError, Project
 def made(root, tmp_path_factory):
     """Both bundles of this book, in a place of their own."""
     place = tmp_path_factory.mktemp("bundles")
-    parts = ("notebooks", "src", "book", "science", "_config.yml", "requirements.txt", "requirements-nodeps.txt")
+    parts = ("notebooks", "src", "book", "science", "_config.yml", "pyproject.toml", "requirements.txt",
+             "requirements-torch-cpu.txt")
     for name in (*parts, *bundle.FILES):
         (place / name).symlink_to(root / name)
     project = Project(place)
@@ -70,7 +71,7 @@ def test_students_have_stubs_and_the_quiz_as_text_instructors_the_answers(made):
 def test_requirements_are_all_pinned(root):
     rows = [line for line in bundle.requirements(root).splitlines() if not line.startswith(("#", "-"))]
     assert {next(iter(Requirement(row).specifier)).operator for row in rows} == {"=="}
-    assert {"torch", "ipfx", "allensdk", "ipykernel"} <= {Requirement(row).name for row in rows}
+    assert {"torch", "ipfx", "ipykernel"} <= {Requirement(row).name for row in rows}
 
 
 def test_the_first_cell_does_nothing_here_and_names_the_repository(root):

@@ -10,7 +10,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import nbformat
-import yaml
 
 from bookpress import quiz
 from bookpress.course.exercises import exercises, stub
@@ -18,15 +17,10 @@ from bookpress.course.plain import references, simplify
 from bookpress.files import whole
 from bookpress.notebook import pair, sources
 from bookpress.project import Project, write_text
-from bookpress.stage import pages_url
 
 KINDS = ("student", "instructor")
 #: Files of the repository that a bundle needs, beside its notebooks and the package.
 FILES = ("LICENSE", "CITATION.cff")
-#: The packages that its notebooks import, and the one that grades them.
-PACKAGES = ("patchtype", "helpers", "bookpress")
-#: Predictions of long runs, from which some chapters compute their scores.
-KEPT = "science"
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -62,19 +56,20 @@ def write(project: Project, kind: str) -> Path:
     The folder is complete or it is not there: it is made under another name first.
     """
     target = project.build / kind
-    cited, home = references(project.root / "book" / "references.bib"), repository(project.root)
-    pages = pages_url(home)
+    cited, home, pages = references(project.root / "book" / "references.bib"), project.repository, project.home
     project.build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=project.build, prefix=f".{kind}-") as made:
         folder = Path(made, kind)
         for source in sources(project):
             notebook = copy_of(source, kind, cited, pages)
             write_text(folder / f"{source.stem}.ipynb", nbformat.writes(notebook).rstrip("\n") + "\n")
-        for package in PACKAGES:
+        for package in (*project.settings.packages, "bookpress"):
             shutil.copytree(
                 project.root / "src" / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
             )
-        shutil.copytree(project.root / KEPT, folder / KEPT)
+        kept = project.root / project.settings.kept
+        if kept.is_dir():
+            shutil.copytree(kept, folder / kept.name)
         for name in FILES:
             shutil.copy(project.root / name, folder)
         write_text(folder / "requirements.txt", requirements(project.root))
@@ -88,9 +83,9 @@ def requirements(root: Path) -> str:
     """The book's locked versions, every package, torch without CUDA; for ``pip install --no-deps -r``."""
     lines = ["# Locked and complete. Install with: pip install --no-deps -r requirements.txt",
              "--extra-index-url https://download.pytorch.org/whl/cpu"]
-    for name in ("requirements.txt", "requirements-nodeps.txt"):
+    for name in ("requirements.txt", "requirements-torch-cpu.txt"):
         text = (root / name).read_text(encoding="utf-8")
-        lines += [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        lines += [line.removesuffix("\\").strip() for line in text.splitlines() if line[:1].isalnum()]
     return "\n".join(lines) + "\n"
 
 
@@ -98,11 +93,6 @@ def readme(kind: str, home: str, pages: str) -> str:
     """The first file that a student or an instructor opens; ``home`` and ``pages``: the repository and its book."""
     text = files("bookpress.course").joinpath(f"README.{kind}.md").read_text("utf-8")
     return text.replace("{{ pages }}", pages).replace("{{ repository }}", home)
-
-
-def repository(root: Path) -> str:
-    """Address of the repository, as _config.yml has it."""
-    return yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
 
 
 def _zip(folder: Path) -> Path:

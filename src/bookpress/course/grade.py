@@ -24,8 +24,7 @@ from nbformat.validator import NotebookValidationError
 import bookpress
 from bookpress.course.exercises import Exercise, context, exercises, tags
 from bookpress.files import write_text
-from bookpress.project import BookError
-from patchtype.settings import BUILD_FOLDER, build_folder
+from bookpress.project import BookError, Project
 
 LIMIT_S = 120
 START_S = 180
@@ -133,21 +132,25 @@ def _failed(cell: nbformat.NotebookNode) -> bool:
 def _execute(notebook: nbformat.NotebookNode, limit_s: float) -> None:
     """Run in this interpreter's kernel, in a folder that is removed afterwards.
 
-    It holds only a copy of what earlier chapters left behind here, which some chapters read.
+    It holds only what chapters read: a copy of what earlier ones left behind here, and the kept predictions.
     """
     from bookpress.run import PrivateKernelManager
-    from patchtype.evaluation.archive import FOLDER, science_folder
 
-    environment = dict(os.environ) | {FOLDER: str(science_folder().resolve())}
-    for name in ("HELPERS_DATA", "HELPERS_CACHE", "HELPERS_SIMULATED", "HELPERS_DANDI"):  # the kernel starts elsewhere
-        if environment.get(name):
-            environment[name] = str(Path(environment[name]).resolve())
+    here = Path.cwd()
+    book = Project(here.parent if here.name == "notebooks" else here)
+    kept = book.root / book.settings.kept
+    environment = dict(os.environ)
+    for name, value in os.environ.items():  # the kernel starts elsewhere
+        if name.startswith("HELPERS_") and Path(value).is_dir():
+            environment[name] = str(Path(value).resolve())
     package = str(Path(bookpress.__file__).resolve().parents[1])
     with tempfile.TemporaryDirectory(prefix="grade-") as folder:
-        left = build_folder() / "predictions"
+        left = Path(os.environ.get("HELPERS_BUILD") or book.build) / "predictions"
         if left.is_dir():
             shutil.copytree(left, Path(folder, "_build", "predictions"))
-        environment |= {BUILD_FOLDER: f"{folder}/_build", "MPLBACKEND": "agg", "PYTHONPATH": package}
+        if kept.is_dir():
+            Path(folder, kept.name).symlink_to(kept.resolve())
+        environment |= {"HELPERS_BUILD": f"{folder}/_build", "MPLBACKEND": "agg", "PYTHONPATH": package}
         client = NotebookClient(
             notebook, kernel_name="python3", kernel_manager_class=PrivateKernelManager, timeout=limit_s,
             startup_timeout=START_S, interrupt_on_timeout=False, shutdown_kernel="immediate",

@@ -55,7 +55,7 @@ def thinned(trace: Trace, columns: int = COLUMNS) -> tuple[np.ndarray, np.ndarra
     """Time and potential with the extremes of each bin kept, so that no spike is lost.
 
     >>> v = np.zeros(1000); v[500] = 30
-    >>> thinned(Trace("", np.arange(1000) / 1000, v, 0.0), 10)[1].max()
+    >>> float(thinned(Trace("", np.arange(1000) / 1000, v, 0.0), 10)[1].max())
     30.0
     """
     t, v = [], []

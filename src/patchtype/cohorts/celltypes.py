@@ -1,15 +1,14 @@
 """The Allen Cell Types Database, from the registered files or from a cache of allensdk.
 
-Whoever works with allensdk has a folder that its ``CellTypesCache`` has filled. It holds the same two tables as
+Whoever works with allensdk has a folder that its ``CellTypesCache`` has filled; it is read here without allensdk,
+which cannot be installed beside numpy 2. It holds the same two tables as
 the registry's ``cell_types_*.csv``, usually of a later release. The database has no transcriptomic label.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
+import json
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -93,35 +92,35 @@ def tables(manifest: str | Path | None = None) -> tuple[pd.DataFrame, pd.DataFra
     if not path.is_file():
         raise DataUnavailable(
             f"found no {path}, expected the manifest of a filled CellTypesCache; set {MANIFEST} to its folder")
-    cache = _opened(path)
-    # The cache would ask the network for a table that it lacks.
-    places = [Path(cache.get_cache_path(None, key)) for key in (cache.EPHYS_FEATURES_KEY, cache.CELLS_KEY)]
+    places = _places(path)
     for place in places:
         if not place.is_file():
             raise DataUnavailable(
                 f"found no {place}, expected it in a filled CellTypesCache; call its get_cells() and "
                 "get_ephys_features() once where there is a network")
     try:
-        features, specimens = pd.DataFrame(cache.get_ephys_features()), pd.DataFrame(cache.get_cells(simple=False))
-    except (ValueError, KeyError, TypeError) as error:
+        features, specimens = pd.read_csv(places[0]), pd.DataFrame(json.loads(places[1].read_text("utf-8")))
+    except (ValueError, TypeError) as error:
         raise DataUnavailable(
-            f"found tables in {path.parent} that CellTypesCache cannot read ({type(error).__name__}: {error}), "
-            "expected those that it wrote; delete them and fill it again") from None
+            f"found tables in {path.parent} that CellTypesCache did not write ({type(error).__name__}: {error}), "
+            "expected ephys_features.csv and cells.json as it leaves them; fill the cache again") from None
     for table, place, key in ((features, places[0], "specimen_id"), (specimens, places[1], "specimen__id")):
         if key not in table:
             raise DataUnavailable(f"found no column {key!r} in {place}, expected one row a cell; fill the cache again")
     return features, specimens
 
 
-def _opened(path: Path):
-    """allensdk's cache, without what its import says on the way."""
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        from allensdk.core.cell_types_cache import CellTypesCache
+def _places(path: Path) -> tuple[Path, Path]:
+    """Where a manifest says that features and cells lie: below their parents, from the manifest's folder on."""
+    try:
+        rows = {row["key"]: row for row in json.loads(path.read_text("utf-8"))["manifest"] if "key" in row}
 
-        try:
-            return CellTypesCache(manifest_file=str(path))
-        except Exception as error:  # noqa: BLE001 - allensdk has its own error for a manifest of another version
-            raise DataUnavailable(
-                f"found {path}, which CellTypesCache cannot open ({type(error).__name__}: {error}), expected a "
-                "manifest that it wrote; delete it and fill the cache again") from None
+        def place(key: str) -> Path:
+            row = rows[key]
+            return (place(row["parent_key"]) if row.get("parent_key") else path.parent) / row["spec"]
+
+        return place("EPHYS_FEATURES"), place("CELLS")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataUnavailable(
+            f"found {path}, which is no manifest of a CellTypesCache ({type(error).__name__}: {error}), expected one "
+            "that names EPHYS_FEATURES and CELLS; fill the cache again") from None

@@ -44,7 +44,7 @@ class Cohort:
     ...                         "source": "simulated"}, index=["c1", "c2"]),
     ...     table=pd.DataFrame({"tau": [0.02, np.nan], "sag": [0.1, 0.2]}, index=["c1", "c2"]),
     ...     families={"passive": ["tau"], "sag": ["sag"]}, classes=("Sst", "Vip"))
-    >>> cohort.y.tolist(), cohort.sequence().mask.sum()
+    >>> cohort.y.tolist(), int(cohort.sequence().mask.sum())
     ([0, 1], 3)
     """
 

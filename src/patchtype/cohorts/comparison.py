@@ -27,7 +27,7 @@ def compare(real: Cohort, simulated: Cohort) -> pd.DataFrame:
     ...                               index=range(11)), "families": {"sag": ["sag"]}, "classes": ("Sst",)}
     >>> real = Cohort.build(table=pd.DataFrame({"sag": np.arange(11.0)}), **part)
     >>> row = compare(real, Cohort.build(table=real.table + 4, **part)).loc[("Sst", "sag")]
-    >>> row["median"], row["simulated_median"], row["distance"], bool(row["within"])
+    >>> float(row["median"]), float(row["simulated_median"]), float(row["distance"]), bool(row["within"])
     (5.0, 9.0, 0.5, True)
     """
     shared = [feature for feature in real.table if feature in simulated.table]

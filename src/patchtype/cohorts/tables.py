@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
@@ -180,7 +181,9 @@ def _sentence(cases: pd.DataFrame, table: pd.DataFrame, name: str) -> str:
         column = missing.iloc[0]["failure_case"]
         return f"{name}: column {column!r} is missing; expected it beside the {len(table.columns)} that were found"
     case = cases.iloc[0]
-    row = "" if pd.isna(case["index"]) else f", row {int(case['index']) + 1}: found {case['failure_case']!r}"
+    found = case["failure_case"]
+    found = found.item() if isinstance(found, np.generic) else found  # 12.5, not np.float64(12.5)
+    row = "" if pd.isna(case["index"]) else f", row {int(case['index']) + 1}: found {found!r}"
     words = {"field_uniqueness": "repeats an identifier that must be unique", "not_nullable": "is empty"}
     what = words.get(case["check"], case["check"])
     return f"{name}: column {case['column']!r}{row}, {what}; {len(cases)} finding(s) in all"

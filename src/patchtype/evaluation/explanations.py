@@ -80,7 +80,7 @@ def measures(model, train: Cohort, test: Cohort, seed: int = 0) -> pd.DataFrame:
 def rank_agreement(table: pd.DataFrame) -> pd.DataFrame:
     """Kendall's tau-b between each pair of columns: 1 is the same order of rows, -1 the reverse, 0 none.
 
-    >>> rank_agreement(pd.DataFrame({"a": [1, 2, 3], "b": [3, 2, 1]})).loc["a", "b"]
+    >>> float(rank_agreement(pd.DataFrame({"a": [1, 2, 3], "b": [3, 2, 1]})).loc["a", "b"])
     -1.0
     """
     return table.corr(method="kendall")

@@ -51,7 +51,7 @@ def smallest_gain(differences, test_to_train: float, cells: float = 1.0, chance:
     training cell; ``cells``, see `standard_error`; ``chance``, the power asked for.
 
     >>> round(smallest_gain([0.01, -0.03, 0.02, 0.04, -0.01], 0.25), 3)
-    0.067
+    0.068
     """
     if not level < chance < 1:
         raise ValueError(f"found chance={chance}, expected a power between the level {level} and 1")

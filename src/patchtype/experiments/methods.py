@@ -89,8 +89,8 @@ def _bilstm(regime: str):
 METHODS = {
     "full": Method("human only, all features", lambda mouse, n: LearnerAverage),
     "aligned": Method("human only, common features", _aligned),
-    "stacked_full": Method("mouse model's opinion, all features", _stacked(aligned=False), "full"),
-    "stacked_aligned": Method("mouse model's opinion, common features", _stacked(aligned=True), "aligned"),
+    "stacked_full": Method("mouse-model probabilities, all features", _stacked(aligned=False), "full"),
+    "stacked_aligned": Method("mouse-model probabilities, common features", _stacked(aligned=True), "aligned"),
     "scaled_alone": Method("human only, scaled", _pooled(Scaled, weights=(0.0,))),
     **{
         f"pooled_{key}": Method(f"pooled, {title}", _pooled(ALIGNERS[title]), "scaled_alone")

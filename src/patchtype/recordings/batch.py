@@ -41,7 +41,8 @@ class Options:
 
     def __post_init__(self):
         if unknown := sorted(set(self.allow) - set(quality.waivable())):
-            raise ValueError(f"found {unknown[0]!r} among the allowed reasons, expected codes that cost something, see --help")
+            raise ValueError(f"found {unknown[0]!r} among the allowed reasons, expected codes that leave something to "
+                             f"compute: {', '.join(quality.waivable())}")
 
     def identity(self) -> dict:
         """The part that two runs into one folder must share."""

@@ -71,11 +71,11 @@ class Cell:
 
 def extract(source, *, electrode: str | None = None, cell_id: str | None = None,
             protocol: Mapping[str, str] | None = None, drop_failed: bool = False, allow: Collection[str] = ()) -> Cell:
-    """Check and measure the one cell of a file, or of one electrode.
+    """Check and measure one cell: a `Recording`, or the only one of a file.
 
     Parameters
     ----------
-    source : path of an NWB or ABF file, or NWB as an open `h5py.File` or binary file-like object
+    source : a `Recording`, the path of an NWB or ABF file, or NWB as an open `h5py.File` or binary file-like object
     electrode : which cell, where several were recorded at once; without it such a file gives a reason
     protocol : stimulus name → "long_square", "short_square" or "ramp", against what the command looks like
     drop_failed : leave out sweeps beyond ipfx's limits, which the paper keeps
@@ -85,21 +85,23 @@ def extract(source, *, electrode: str | None = None, cell_id: str | None = None,
 
     >>> extract("nowhere.nwb").verdict.reasons[0].code
     'file_missing'
+    >>> extract(Recording("a", [])).verdict.reasons[0].code
+    'no_sweeps'
     """
-    cells = extract_all(source, electrode=electrode, cell_id=cell_id, protocol=protocol, drop_failed=drop_failed,
-                        allow=allow)
+    settings = {"protocol": protocol, "drop_failed": drop_failed, "allow": allow}
+    if isinstance(source, Recording):
+        return _measured(source, **settings)
+    cells = extract_all(source, electrode=electrode, cell_id=cell_id, **settings)
     if len(cells) == 1:
         return cells[0]
     both = Cell(cell_id or stem_of(source))
     electrodes = ", ".join(repr(cell.electrode) for cell in cells)
     both.verdict.add("several_electrodes", f"found {len(cells)} electrodes ({electrodes}), expected one, for each is "
-                     "a cell of its own; name one")
+                     "a cell of its own; name one with --electrode")
     return both.without_features()
 
 
-def extract_all(source, *, electrode: str | None = None, cell_id: str | None = None,
-                protocol: Mapping[str, str] | None = None, drop_failed: bool = False, allow: Collection[str] = ()
-                ) -> list[Cell]:
+def extract_all(source, *, electrode: str | None = None, cell_id: str | None = None, **settings) -> list[Cell]:
     """Check and measure every cell of a file, one for each electrode; parameters as those of `extract`.
 
     >>> [cell.cell_id for cell in extract_all("nowhere.nwb")]
@@ -107,20 +109,15 @@ def extract_all(source, *, electrode: str | None = None, cell_id: str | None = N
     """
     try:
         with recordings(source, electrode=electrode, cell_id=cell_id) as found:
-            return [measure(each, protocol=protocol, drop_failed=drop_failed, allow=allow) for each in found]
+            return [extract(each, **settings) for each in found]
     except Exception as error:  # noqa: BLE001 - nothing may stop a batch
         cell = Cell(cell_id or stem_of(source))
-        cell.verdict.add_error(error, allow)
+        cell.verdict.add_error(error)
         return [cell.without_features()]
 
 
-def measure(recording: Recording, *, protocol: Mapping[str, str] | None = None, drop_failed: bool = False,
-            allow: Collection[str] = ()) -> Cell:
-    """The cell of one recording: parameters as those of `extract`, which reads it from a file.
-
-    >>> measure(Recording("a", [])).verdict.reasons[0].code
-    'no_sweeps'
-    """
+def _measured(recording: Recording, protocol, drop_failed: bool, allow: Collection[str]) -> Cell:
+    """The cell of a recording."""
     cell = Cell(recording.cell_id, species=recording.species, subject_id=recording.subject_id,
                 session_id=recording.session_id, electrode=recording.electrode, format=recording.format,
                 simulated=recording.simulated)
@@ -141,7 +138,7 @@ def _examine(cell: Cell, recording: Recording, protocol, drop_failed: bool, allo
                                                  *recording.left_out()]))
         return
     recording = _read(recording, protocol)
-    for code, texts in (("reader", recording.notes), ("set_aside", recording.left_out())):
+    for code, texts in (("reader_note", recording.notes), ("sweeps_set_aside", recording.left_out())):
         for text in texts:
             cell.verdict.add(code, text)
     cell.prepared = Prepared(recording, protocol)
@@ -220,4 +217,4 @@ def _families(cell: Cell, drop_failed: bool) -> None:
     cell.sweeps = *cell.sweeps[:2], len(usable.of("long_square"))
 
 
-__all__ = ["Cell", "extract", "extract_all", "measure"]
+__all__ = ["Cell", "extract", "extract_all"]

@@ -15,8 +15,6 @@ from patchtype.recordings import batch, quality, results, sources
 from patchtype.recordings.commands import KINDS
 from patchtype.recordings.text import clean
 
-WORDS = ("explanation", "remarks", "families_explanation")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -100,10 +98,10 @@ def _extract(args: argparse.Namespace) -> int:
 def summary(table: pd.DataFrame, out: Path) -> str:
     """What a run gave, for programs: one JSON object in ASCII.
 
-    Keys: ``out``, ``recordings``, ``passed``, ``cells``; a cell has columns of ``cells.parquet``, see
-    `results.cell_table`, with ``reasons``, ``notes`` and ``families`` as lists of codes.
+    Keys: ``out``, ``recordings``, ``passed``, ``cells``; a cell has the columns of ``cells.parquet`` that are text, see
+    `results.cell_table`, with ``reasons`` and ``notes`` as lists of codes.
     """
-    cells = table[["cell_id", "passed", "species", "electrode", "format", *results.FINDINGS, *WORDS]].to_dict("records")
+    cells = table.select_dtypes(["string", "bool"]).to_dict("records")
     for cell in cells:
-        cell |= {kind: [code for code in cell[kind].split(";") if code] for kind in results.FINDINGS}
+        cell |= {kind: [code for code in cell[kind].split(";") if code] for kind in ("reasons", "notes")}
     return json.dumps({"out": str(out), "recordings": len(cells), "passed": int(table["passed"].sum()), "cells": cells})

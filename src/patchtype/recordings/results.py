@@ -17,10 +17,11 @@ from patchtype.files import write_bytes
 from patchtype.recordings import quality
 from patchtype.recordings.cell import Cell
 from patchtype.recordings.extraction import WIDTHS
-from patchtype.recordings.scalars import SCALARS
+from patchtype.recordings.scalars import SCALARS, names
 from patchtype.recordings.text import as_csv, clean
 
-IDENTITY = ("species", "subject_id", "session_id", "electrode", "format")
+IDENTITY = ("species", "subject_id", "session_id")
+MORE = ("electrode", "format")
 FINDINGS = ("reasons", "notes", "families")
 SENTENCE = 1000  # characters of a reason or note
 COUNTS = ("n_sweeps", "n_long_squares", "n_long_squares_used")
@@ -30,18 +31,18 @@ def packed(cells: Sequence[Cell], size: int | None = None) -> bytes:
     """The cells of one file as the content of an ``npz`` file: families, scalars, and the rest as JSON."""
     record = {"bytes": size, "cells": [
         {
-            "cell_id": clean(cell.cell_id), **{name: clean(getattr(cell, name)) for name in IDENTITY},
-            "simulated": bool(cell.simulated), **dict(zip(COUNTS, map(int, cell.sweeps), strict=True)),
+            "cell_id": clean(cell.cell_id), **{name: clean(getattr(cell, name)) for name in (*IDENTITY, *MORE)},
+            "simulated": bool(cell.simulated), "behind": cell.behind,
+            "missing": {name: clean(why, SENTENCE) for name, why in cell.missing.items()},
+            **dict(zip(COUNTS, map(int, cell.sweeps), strict=True)),
             **{kind: [[f.code, clean(f.text, SENTENCE)] for f in getattr(cell.verdict, kind)] for kind in FINDINGS},
-            "features": list(cell.features), "missing": {k: clean(v, SENTENCE) for k, v in cell.missing.items()},
-            "behind": {k: int(n) for k, n in cell.behind.items()},
         } for cell in cells
     ]}
     arrays = {}
     for k, cell in enumerate(cells):
         arrays |= {f"{k}/{mode}/{name}": v for mode in WIDTHS for name, v in getattr(cell, mode).items()}
         arrays[f"{k}/scalars"] = np.array([cell.scalars[name] for name in SCALARS], dtype=float)
-        arrays[f"{k}/features"] = np.array(list(cell.features.values()), dtype=float)
+        arrays[f"{k}/features"] = np.array([cell.features[name] for name in names()], dtype=float)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, record=np.array(json.dumps(record)), **arrays)
     return buffer.getvalue()
@@ -73,45 +74,53 @@ def _cell(k: int, record: dict, data) -> Cell:
         if wrong := [name for name, values in found.items() if values.shape != (WIDTHS[mode][name],)]:
             raise ValueError(f"found {wrong[0]} with {found[wrong[0]].shape} values, expected {WIDTHS[mode][wrong[0]]}")
     scalars = dict(zip(SCALARS, data[f"{k}/scalars"].tolist(), strict=True))
-    verdict = quality.Verdict(**{kind: [quality.Finding(str(c), clean(t, SENTENCE)) for c, t in record[kind]]
-                                 for kind in FINDINGS})
-    return Cell(
-        clean(record["cell_id"]), verdict, paper=families["paper"], official=families["official"], scalars=scalars,
-        sweeps=tuple(int(record[c]) for c in COUNTS), simulated=bool(record["simulated"]),
-        features=dict(zip(record["features"], data[f"{k}/features"].tolist(), strict=True)),
-        missing={name: clean(why, SENTENCE) for name, why in record["missing"].items()}, behind=record["behind"],
-        **{name: clean(record[name]) for name in IDENTITY},
-    )
+    verdict = quality.Verdict(*([quality.Finding(str(c), clean(t, SENTENCE)) for c, t in record[kind]]
+                                for kind in FINDINGS))
+    features = dict(zip(names(), data[f"{k}/features"].tolist(), strict=True))
+    return Cell(clean(record["cell_id"]), verdict, *(clean(record[name]) for name in IDENTITY), families["paper"],
+                families["official"], scalars, tuple(int(record[c]) for c in COUNTS), features,
+                {str(n): clean(why, SENTENCE) for n, why in record["missing"].items()},
+                {str(n): int(sweeps) for n, sweeps in record["behind"].items()},
+                **{name: clean(record[name]) for name in MORE}, simulated=bool(record["simulated"]))
 
 
 def cell_table(cells: Iterable[Cell]) -> pd.DataFrame:
     """One row per cell: identity, verdict and scalars.
 
-    Columns: ``cell_id``, ``passed``; ``reasons``, ``notes`` and ``families`` (codes, joined by ``;``; the last: why a
-    cell has no families); ``explanation``, ``remarks`` and ``families_explanation`` (the same in plain words);
+    Columns: ``cell_id``, ``passed``, ``reasons`` and ``notes`` (codes, joined by ``;``), ``explanation`` and
+    ``remarks`` (the same in plain words), ``no_families`` (why there are features but no families, in plain words),
     ``species``, ``subject_id``, ``session_id``, ``electrode``, ``format``, ``simulated``, sweep counts, then `SCALARS`.
     """
-    words = {"reasons": "explanation", "notes": "remarks", "families": "families_explanation"}
     rows = [
         {
-            "cell_id": c.cell_id, "passed": c.verdict.passed, "simulated": c.simulated,
-            **{kind: ";".join(f.code for f in getattr(c.verdict, kind)) for kind in words},
-            **{said: " | ".join(f.text for f in getattr(c.verdict, kind)) for kind, said in words.items()},
-            **{name: getattr(c, name) for name in IDENTITY}, **dict(zip(COUNTS, c.sweeps, strict=True)), **c.scalars,
+            "cell_id": c.cell_id, "passed": c.verdict.passed, "reasons": ";".join(f.code for f in c.verdict.reasons),
+            "notes": ";".join(f.code for f in c.verdict.notes),
+            "explanation": " | ".join(f.text for f in c.verdict.reasons),
+            "remarks": " | ".join(f.text for f in c.verdict.notes),
+            "no_families": " | ".join(f.text for f in c.verdict.families), "simulated": c.simulated,
+            **{name: getattr(c, name) for name in (*IDENTITY, *MORE)}, **dict(zip(COUNTS, c.sweeps, strict=True)),
+            **c.scalars,
         }
         for c in cells
     ]
-    types = {"cell_id": "string", "passed": "bool"} | dict.fromkeys((*words, *words.values(), *IDENTITY), "string")
-    types |= {"simulated": "bool"} | dict.fromkeys(COUNTS, "int32") | dict.fromkeys(SCALARS, "float64")
+    texts = ("cell_id", "reasons", "notes", "explanation", "remarks", "no_families", *IDENTITY, *MORE)
+    types = dict.fromkeys(texts, "string")
+    types |= {"passed": "bool", "simulated": "bool"} | dict.fromkeys(COUNTS, "int32") | dict.fromkeys(SCALARS, "float64")
     return pd.DataFrame(rows, columns=list(types)).astype(types)
 
 
 def feature_table(cells: Iterable[Cell]) -> pd.DataFrame:
-    """One row a cell and feature: ``cell_id``, ``feature``, ``value``, ``sweeps`` behind it, ``why`` there is none."""
-    rows = [(c.cell_id, name, value, c.behind.get(name, 0), c.missing.get(name, ""))
-            for c in cells for name, value in c.features.items()]
-    types = {"cell_id": "string", "feature": "string", "value": "float64", "sweeps": "int32", "why": "string"}
-    return pd.DataFrame(rows, columns=list(types)).astype(types)
+    """One row per cell: ``cell_id``, then every scalar feature in the unit of ``features.csv``, NaN where missing."""
+    cells = list(cells)
+    table = pd.DataFrame([c.features for c in cells], columns=list(names()), dtype="float64")
+    table.insert(0, "cell_id", pd.array([c.cell_id for c in cells], dtype="string"))
+    return table
+
+
+def missing_table(cells: Iterable[Cell]) -> pd.DataFrame:
+    """Why cells that passed lack a feature: ``cell_id``, ``feature``, ``reason``."""
+    rows = [(c.cell_id, feature, why) for c in cells if c.verdict.passed for feature, why in c.missing.items()]
+    return pd.DataFrame(rows, columns=["cell_id", "feature", "reason"])
 
 
 def funnel(table: pd.DataFrame) -> pd.DataFrame:
@@ -129,10 +138,11 @@ def funnel(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
-    """Make the tables of all cells: ``cells.parquet``, ``features.parquet``, ``families_<mode>.npz``, ``funnel.csv``.
+    """Make the tables of all cells and return the first: ``cells.parquet``, ``features.parquet``, ``missing.csv``,
+    ``families_<mode>.npz``, ``funnel.csv``.
 
     A family file holds ``cell_id`` (n) and each family (n x width, float32; NaN where a cell has none). A result file
-    that cannot be read is named on the error stream and left out. Returns the first table.
+    that cannot be read is named on the error stream and left out.
     """
     cells = []
     for path in files:
@@ -141,10 +151,11 @@ def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
         except ValueError as error:
             print(f"left out {clean(path)}, which cannot be read ({error}); delete it and run again", file=sys.stderr)
     table = cell_table(cells)
-    for name, each in (("cells", table), ("features", feature_table(cells))):
+    for name, content in (("cells", table), ("features", feature_table(cells))):
         buffer = io.BytesIO()
-        each.to_parquet(buffer, index=False)
+        content.to_parquet(buffer, index=False)
         write_bytes(out / f"{name}.parquet", buffer.getvalue())
+    write_bytes(out / "missing.csv", as_csv(missing_table(cells)).encode())
     for mode, widths in WIDTHS.items():
         arrays = {"cell_id": np.array([c.cell_id for c in cells], dtype=str)}
         for family, width in widths.items():
