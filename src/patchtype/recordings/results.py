@@ -105,7 +105,8 @@ def cell_table(cells: Iterable[Cell]) -> pd.DataFrame:
     ]
     texts = ("cell_id", "reasons", "notes", "explanation", "remarks", "no_families", *IDENTITY, *MORE)
     types = dict.fromkeys(texts, "string")
-    types |= {"passed": "bool", "simulated": "bool"} | dict.fromkeys(COUNTS, "int32") | dict.fromkeys(SCALARS, "float64")
+    types |= dict.fromkeys(("passed", "simulated"), "bool")
+    types |= dict.fromkeys(COUNTS, "int32") | dict.fromkeys(SCALARS, "float64")
     return pd.DataFrame(rows, columns=list(types)).astype(types)
 
 
