@@ -2,15 +2,18 @@
 
 import contextlib
 import gc
+import os
+import time
 import weakref
 
-import aiohttp
 import h5py
 import numpy as np
 import pytest
+import requests
 
 from patchtype.recordings import nwb, sources
-from patchtype.recordings.nwb import RecordingError
+from patchtype.recordings.reading import recordings
+from patchtype.recordings.recording import RecordingError
 
 from . import analytic, archive
 
@@ -60,7 +63,7 @@ def test_files_of_one_name_stay_apart(tmp_path):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(sources.SourceError, match=f"found no recording in {tmp_path}, expected .nwb files"):
+    with pytest.raises(sources.SourceError, match=f"found no recording in {tmp_path}, expected .nwb or .abf files"):
         sources.find(tmp_path)
 
 
@@ -122,7 +125,7 @@ def test_a_failed_download_says_what_happened_and_leaves_nothing(asset, served, 
 def test_a_file_of_the_wrong_size_is_damaged(served, folder):
     name = "sub-1_ses-1_icephys.nwb"
     wrong = sources.Asset("x", f"{served.url}/blobs/{name}", size=7)
-    with pytest.raises(RecordingError, match=r"found \d+ bytes, expected 7; run again"), \
+    with pytest.raises(RecordingError, match="found more than 7 bytes at .*, expected 7; run again"), \
             sources.fetched(wrong, timeout=5, pause=0):
         pass
 
@@ -131,10 +134,10 @@ def test_streaming_fetches_a_part_and_reads_the_same(tmp_path):
     rng = np.random.default_rng(0)
     chirps = [nwb.RawSweep("X8_CHIRP_DA_0", rng.normal(0, 50, 200_000), rng.normal(-70, 5, 200_000)) for _ in range(6)]
     path = nwb.write(tmp_path / "big.nwb", [analytic.long_square(-50, rng), *chirps])
-    with archive.serving(tmp_path) as server, nwb.Recording(path) as local:
+    with archive.serving(tmp_path) as server, recordings(path) as [local]:
         asset = sources.Asset("big", f"{server.url}/blobs/big.nwb", path.stat().st_size)
-        with sources.streamed(asset, timeout=5) as stream, nwb.Recording(stream) as remote:
-            assert np.array_equal(remote.get_sweep_data(0)["response"], local.get_sweep_data(0)["response"])
+        with sources.streamed(asset, timeout=5) as stream, recordings(stream) as [remote]:
+            assert np.array_equal(remote.sweeps[0].v_mv, local.sweeps[0].v_mv)
         assert server.bytes_sent < path.stat().st_size / 2
 
 
@@ -143,14 +146,14 @@ def test_a_stream_remembers_what_went_wrong(asset, served):
         stream.read(10)
         served.faults[f"{asset.cell_id}.nwb"] = "404"
         stream.seek(asset.size - 10)
-        with pytest.raises(aiohttp.ClientResponseError):
+        with pytest.raises(requests.HTTPError):
             stream.read(10)
-        assert stream.error.status == 404
+        assert stream.error.response.status_code == 404
 
 
 def test_a_stream_that_cannot_be_opened_is_a_failed_download(served):
     missing = sources.Asset("x", f"{served.url}/blobs/x.nwb")
-    with pytest.raises(RecordingError, match="found FileNotFoundError at") as error, \
+    with pytest.raises(RecordingError, match="found status 404 at") as error, \
             sources.streamed(missing, timeout=5):
         pass
     assert error.value.code == "download_failed"
@@ -164,3 +167,104 @@ def test_a_stream_that_broke_leaves_nothing_that_hdf5_must_free_after_python(ass
     stream = weakref.ref(stream)
     gc.collect()
     assert stream() is None
+
+
+# --- servers that mean no good, or fail in odd ways --------------------------------------------------------
+
+def ask(served, fault, name="sub-1_ses-1_icephys.nwb", size=None, **options):
+    """Fetch a file whose size is not known, from a server with a fault."""
+    served.faults[name] = fault
+    asset = sources.Asset("x", f"{served.url}/blobs/{name}", size)
+    with pytest.raises(RecordingError) as error, sources.fetched(asset, pause=0, attempts=1, **options):
+        pass
+    return error.value.code, str(error.value)
+
+
+def test_a_compressed_answer_is_not_unpacked(served, tmp_path):
+    code, sentence = ask(served, "gzip", folder=tmp_path, timeout=5)
+    assert code == "download_failed"
+    assert "found an answer compressed by gzip at" in sentence
+
+
+def test_an_endless_body_ends_at_the_size_that_was_stated(served, monkeypatch):
+    assert ask(served, "endless", timeout=5, size=1000)[0] == "download_damaged"
+    monkeypatch.setattr(sources, "LARGEST", 2_000_000)
+    code, sentence = ask(served, "endless", timeout=5)
+    assert code == "download_damaged"
+    assert sentence.startswith("found more than 2000000 bytes at")
+
+
+def test_a_trickling_body_ends_with_the_time(served):
+    begun = time.monotonic()
+    code, sentence = ask(served, "trickle", timeout=5, total=0.3)
+    assert time.monotonic() - begun < 5
+    assert code == "download_failed"
+    assert "after 0.3 s, expected the whole file" in sentence
+
+
+def test_a_file_without_a_checksum_is_noted(served, asset):
+    notes = []
+    with sources.fetched(sources.Asset("x", f"{served.url}/blobs/{asset.cell_id}.nwb"), timeout=5, notes=notes):
+        pass
+    assert notes == ["no checksum was stated for the file, so the download could not be compared with one"]
+    with sources.fetched(asset, timeout=5, notes=notes):
+        pass
+    assert len(notes) == 1
+
+
+def test_metadata_that_cannot_be_read_are_damage(served, asset):
+    served.faults[f"{asset.cell_id}.nwb"] = "odd metadata"
+    with pytest.raises(RecordingError, match="found metadata that cannot be read at") as error, \
+            sources.fetched(asset, timeout=5, pause=0):
+        pass
+    assert error.value.code == "download_damaged"
+
+
+def test_a_file_that_changes_while_it_is_streamed_is_refused(served, asset):
+    with sources.streamed(asset, timeout=5, pause=0) as stream:
+        stream.read(10)
+        served.faults[f"{asset.cell_id}.nwb"] = "changed"
+        stream.seek(asset.size - 10)
+        with pytest.raises(RecordingError, match="changed while it was read, expected one version of it; run again"):
+            stream.read(10)
+        assert stream.error.code == "download_damaged"
+
+
+def test_a_server_without_ranges_cannot_be_streamed_from(served, asset):
+    served.faults[f"{asset.cell_id}.nwb"] = "no ranges"
+    with pytest.raises(RecordingError, match="does not come in parts, expected a server that sends ranges;"), \
+            sources.streamed(asset, timeout=5, pause=0):
+        pass
+
+
+def test_a_stream_that_was_read_whole_is_compared_with_the_checksum(served, asset, folder):
+    with sources.streamed(asset, timeout=5, pause=0) as stream:
+        assert not stream.verified()
+        assert stream.read() == (folder / f"{asset.cell_id}.nwb").read_bytes()
+        assert stream.verified()
+    served.faults[f"{asset.cell_id}.nwb"] = "checksum"
+    with sources.streamed(asset, timeout=5, pause=0) as stream:
+        stream.read()
+        with pytest.raises(RecordingError, match=r"found sha256 \w{12}\.\.\., expected \w{12}\.\.\.; run again"):
+            stream.verified()
+
+
+def test_a_folder_holds_recordings_of_both_formats_under_names_of_their_own(tmp_path):
+    for name in ("cell.nwb", "cell.ABF", "other.abf", "notes.txt", "CELL2.NWB"):
+        (tmp_path / name).touch()
+    assert [a.cell_id for a in sources.find(tmp_path)] == ["CELL2", "cell.ABF", "cell.nwb", "other"]
+
+
+def test_names_that_cannot_be_told_apart_once_they_are_clean_stay_apart(tmp_path):
+    for name in (b"a\xff.nwb", b"a\xfe.nwb"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb"):
+            pass
+    found = [a.cell_id for a in sources.find(tmp_path)]
+    assert len(set(found)) == 2
+    for name in found:
+        name.encode()
+
+
+def test_an_address_is_named_after_its_file():
+    [asset] = sources.find("https://example.org/data/my%20cell.nwb?download=1#x")
+    assert asset.cell_id == "my cell"
