@@ -8,10 +8,12 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-
-import nbformat
+from typing import TYPE_CHECKING
 
 from bookpress.project import BookError
+
+if TYPE_CHECKING:  # the judge starts often, and reads no notebook
+    import nbformat
 
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 HEADING = re.compile(r"^### Exercise (\d+): (.+?)\s*$", re.MULTILINE)
@@ -20,13 +22,17 @@ SECTION = re.compile(r"^##? ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise of a chapter; ``task``, ``solution`` and ``check`` are positions of its cells."""
+    """One exercise of a chapter; ``task``, ``solution`` and ``check`` are positions of its cells.
+
+    ``points``: what it is worth, as ``:points:`` of the check's cell says; one without it.
+    """
 
     number: int
     title: str
     task: int
     solution: int
     check: int
+    points: float = 1
 
 
 def tags(cell: nbformat.NotebookNode) -> list[str]:
@@ -60,7 +66,10 @@ def exercises(notebook: nbformat.NotebookNode, name: str) -> list[Exercise]:
         stub(notebook.cells[solution].source, number, where)
         if not asserts(notebook.cells[check].source):
             raise BookError(f"{where}: the check asserts nothing; write `assert condition, \"what helps\"`.")
-        found.append(Exercise(number, title, start, solution, check))
+        points = notebook.cells[check].metadata.get("points", 1)
+        if isinstance(points, bool) or not isinstance(points, int | float) or not 0 < points <= 100:
+            raise BookError(f"{where} is worth {points!r} points; write a number such as `:points: 2` in its check.")
+        found.append(Exercise(number, title, start, solution, check, points))
     loose = [i for i, cell in enumerate(notebook.cells) if {"solution", "check"} & set(tags(cell))]
     if len(loose) != 2 * len(found):
         raise BookError(f"{name}: a cell tagged `solution` or `check` stands outside an exercise; move or untag it.")
@@ -132,8 +141,8 @@ def context(notebook: nbformat.NotebookNode, exercise: Exercise, answer: str) ->
     exercise can be run without the chapter's long computations, if it does not use them.
     """
     cells = [
-        cell.source for cell in notebook.cells[: exercise.task]
-        if cell.cell_type == "code" and not {"solution", "check"} & set(tags(cell))
+        cell.source for cell in notebook.cells[: exercise.solution]
+        if cell.cell_type == "code" and not {"solution", "check", "setup"} & set(tags(cell))
     ]  # fmt: skip
     answered, wanted = _names(answer)
     wanted = wanted | (_names(notebook.cells[exercise.check].source)[1] - answered)
@@ -144,6 +153,16 @@ def context(notebook: nbformat.NotebookNode, exercise: Exercise, answer: str) ->
             taken.append(source)
             wanted = (wanted - bound) | needed
     return taken[::-1]
+
+
+def binds(source: str) -> set[str]:
+    """Names that a cell gives."""
+    return _names(source)[0]
+
+
+def reads(source: str) -> set[str]:
+    """Names that a cell needs from before."""
+    return _names(source)[1]
 
 
 def _names(source: str) -> tuple[set[str], set[str]]:
