@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 
 from bookpress import quiz
-from bookpress.course.exercises import exercises, stub
+from bookpress.course.exercises import without_answers
 from bookpress.course.plain import references, simplify
 from bookpress.files import whole
 from bookpress.notebook import pair, sources
@@ -30,9 +30,7 @@ def student_copy(source: Path) -> nbformat.NotebookNode:
     Raises BookError when an exercise is not of the agreed shape.
     """
     notebook = pair(source)
-    for exercise in exercises(notebook, source.stem):
-        cell = notebook.cells[exercise.solution]
-        cell.source = stub(cell.source, exercise.number, f"{source.stem}, exercise {exercise.number}")
+    without_answers(notebook, source.stem)
     return notebook
 
 

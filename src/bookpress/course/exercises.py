@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # the judge starts often, and reads no notebook
     import nbformat
 
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
+PREDICT = "**My prediction**, and why: (write here before you compute)"
+CONCLUDE = "**What I conclude**, and what else could explain it: (write here)"
 HEADING = re.compile(r"^### Exercise (\d+): (.+?)\s*$", re.MULTILINE)
 SECTION = re.compile(r"^##? ", re.MULTILINE)
 
@@ -117,6 +119,23 @@ def stub(source: str, number: int, where: str = "") -> str:
     for answer, block in parts(source, where or f"exercise {number}"):
         lines += [_raise(block, number)] if answer else block
     return "\n".join(lines)
+
+
+def without_answers(notebook: nbformat.NotebookNode, name: str) -> None:
+    """Make a chapter what a student opens: stubs for answers, and a place for a prediction and a conclusion each.
+
+    Cells that fail until the student has answered do not stop a run of the whole notebook.
+    """
+    from nbformat.v4 import new_markdown_cell
+
+    for exercise in reversed(exercises(notebook, name)):
+        cells = notebook.cells
+        solution, check = cells[exercise.solution], cells[exercise.check]
+        solution.source = stub(solution.source, exercise.number, f"{name}, exercise {exercise.number}")
+        for cell in (solution, check):
+            cell.metadata["tags"] = [*(tag for tag in tags(cell) if tag != "hide-input"), "raises-exception"]
+        for at, kind, words in ((exercise.check + 1, "concluded", CONCLUDE), (exercise.task + 1, "predicted", PREDICT)):
+            cells.insert(at, new_markdown_cell(words, id=f"{name[:40]}-{kind}-{exercise.number}"))
 
 
 def _raise(block: list[str], number: int) -> str:
