@@ -78,9 +78,9 @@ def write(project: Project, kind: str) -> Path:
 
 
 def requirements(root: Path) -> str:
-    """The book's locked versions, every package, torch without CUDA; for ``pip install --no-deps -r``."""
-    lines = ["# Locked and complete. Install with: pip install --no-deps -r requirements.txt",
-             "--extra-index-url https://download.pytorch.org/whl/cpu"]
+    """The book's locked versions, every package, torch without CUDA, and what opens notebooks; for pip."""
+    lines = ["# Locked and complete. Install with: pip install -r requirements.txt",
+             "--extra-index-url https://download.pytorch.org/whl/cpu", "jupyterlab>=4"]
     for name in ("requirements.txt", "requirements-torch-cpu.txt"):
         text = (root / name).read_text(encoding="utf-8")
         lines += [line.removesuffix("\\").strip() for line in text.splitlines() if line[:1].isalnum()]
