@@ -109,6 +109,42 @@ def test_slides_hold_each_figure_with_its_words():
     assert "http" not in page, "slides ask no other host"
 
 
+def test_slides_come_by_session_with_notes_that_are_hidden(root, tmp_path):
+    found = slides.sessions(root / "book" / "teaching" / "guide.md")
+    assert len(found) >= 5
+    (title, chapters), *_ = found
+    assert chapters == ["01_data", "02_quality_control"]
+    assert title.heading.startswith("Session 1") and "min: " in title.notes
+    page = slides.as_html([title], "A quick run.")
+    assert "<aside>" in page and "aside { display: none;" in page and "A quick run." in page
+    assert slides.sessions(tmp_path / "none.md") == []
+
+
+def test_the_instructors_bundle_has_what_a_session_needs_and_the_students_has_no_answer(made):
+    project, (student, instructor), _ = made
+    inside = {name.partition("/")[2] for name in zipfile.ZipFile(instructor).namelist()}
+    wanted = ("guide.md", "rubric.md", "adopt.md", "discussion.md", "points.csv")
+    assert {f"teaching/{name}" for name in wanted} <= inside
+    points = (project.build / "instructor" / "teaching" / "points.csv").read_text().splitlines()
+    assert points[0] == "chapter,exercise,title,points" and len(points) == 40
+    handed_out = zipfile.ZipFile(student)
+    notebooks = [name for name in handed_out.namelist() if name.endswith(".ipynb")]
+    assert len(notebooks) == 10
+    for name in notebooks:
+        text = handed_out.read(name).decode()
+        assert "BEGIN SOLUTION" not in text and text.count("My prediction") == text.count("What I conclude") >= 3
+    assert not any("teaching/" in name for name in handed_out.namelist())
+    for page in (project.build / "instructor" / "teaching").glob("*.md"):
+        for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+            assert link.startswith("https://") or (page.parent / link).is_file(), (page.name, link)
+
+
+def test_what_binder_and_colab_open_holds_no_answer(root):
+    for source in sources(Project(root)):
+        text = source.with_suffix(".ipynb").read_text("utf-8")
+        assert "BEGIN SOLUTION" not in text and "NotImplementedError" in text
+
+
 def test_slides_without_a_run_are_refused(tmp_path):
     (tmp_path / "_toc.yml").write_text("root: a\nchapters: [{file: notebooks/01_data}]\n")
     with pytest.raises(BookError, match="found no executed notebook"):
