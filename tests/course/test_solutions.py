@@ -7,6 +7,7 @@ latter with what its message must hold after a ``|``. All runs on made cells: no
 from __future__ import annotations
 
 import ast
+import json
 import re
 import warnings
 from itertools import product
@@ -16,8 +17,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bookpress.course.exercises import BEGIN, END, context, exercises, stub
+from bookpress.course.exercises import BEGIN, END, binds, context, exercises, reads, stub
 from bookpress.course.grade import _quick
+from bookpress.course.judge import _imports
+from bookpress.course.wire import decode, encode
 from bookpress.notebook import read, sources
 from bookpress.project import Project
 from patchtype import cohorts, families, taxonomy
@@ -71,6 +74,22 @@ def attempt(solution: str, code: str, check: str, space: dict) -> str:
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def over_the_line(solution: str, check: str, student: dict, judge: dict) -> None:
+    """Run a check as the judge does: it sees of the student's names only what comes over the line."""
+
+    def through(value, trusting=False):
+        return decode(json.loads(json.dumps(encode(value))), trusting)
+
+    def remote(function):
+        return lambda *words, **named: through(function(*through(words, True), **through(named, True)))
+
+    for source in _imports(solution):
+        exec(source, judge)
+    for name in reads(check) & binds(solution):
+        judge[name] = remote(student[name]) if callable(student[name]) else through(student[name])
+    exec(check, judge)
 
 
 def ground(name: str) -> dict:
@@ -137,6 +156,7 @@ def test_right_answers_pass_and_wrong_ones_are_told_their_mistake(root, name, tm
         space = prepared(exercise)
         exec(solution, space)
         exec(check, space)
+        over_the_line(solution, check, space, prepared(exercise))
         with pytest.raises(NotImplementedError, match=f"^Exercise {exercise.number}: "):
             space = prepared(exercise)
             exec(stub(solution, exercise.number), space)
