@@ -138,7 +138,7 @@ def _closed_pipe() -> int:
     ("embed --out out --work work", "patchtype.simulation.embedded.embed",
      "embed: stopped; the same command goes on from here"),
     ("check-prose text.nwb", "bookpress.prose.check_pages", "check-prose: stopped"),
-    ("grade empty", "bookpress.course.grade.submissions", "grade: stopped"),
+    ("grade empty", "bookpress.course.collect.collect", "grade: stopped"),
 ])
 def test_a_stopped_command_says_whether_it_goes_on(place, monkeypatch, capsys, call, work, told):
     def stop(*args, **options):

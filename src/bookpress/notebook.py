@@ -139,8 +139,11 @@ def pair(source: Path) -> nbformat.NotebookNode:
 
 
 def pair_text(source: Path) -> str:
-    """The text that ``notebooks/NN_name.ipynb`` must hold."""
+    """The text that ``notebooks/NN_name.ipynb`` must hold: what Binder, Colab and a hub open has no answers."""
+    from bookpress.course.exercises import without_answers
+
     notebook = pair(source)
+    without_answers(notebook, source.stem)
     nbformat.validate(notebook)
     return nbformat.writes(notebook).rstrip("\n") + "\n"
 
