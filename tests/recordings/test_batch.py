@@ -278,7 +278,7 @@ def command(*words):
 
 def test_extract_prints_plan_funnel_and_reasons(folder, expected, tmp_path, capsys):
     shutil.copytree(expected[1], tmp_path / "out")
-    assert command("extract", folder, "--out", tmp_path / "out", "--workers", 0) == 0
+    assert command("extract", folder, "--out", tmp_path / "out", "--jobs", 0) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("6 recordings, 6 done; 0 to do, 0.00 GB\n")
     assert "bad-empty: found 0 bytes that are no HDF5 file, expected NWB 2 or ABF; " in printed
