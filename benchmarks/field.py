@@ -56,8 +56,7 @@ COMPARISONS = (
     Comparison("vm_for_sag", "vm_for_sag", "minimum_voltage", relative=0, mv=0.2),
     Comparison("rheobase_i", "rheobase", "smallest step with Spikecount", relative=0),
     Comparison("threshold_v_rheo", "thr5%", "AP_begin_voltage", relative=0, mv=1.5, efel_mv=4.0,
-               why="eFEL's threshold is a slope of 10 mV/ms, ours 5 % of the mean steepest slope of the train; both lie "
-                   "on a sample"),
+               why="eFEL's threshold is a slope of 10 mV/ms, ours 5 % of the mean steepest slope of the train"),
     Comparison("peak_v_rheo", "peak_v", "peak_voltage", relative=0, mv=0.2),
     Comparison("trough_v_rheo", "trough", None, relative=0, mv=0.2),
     Comparison("fast_trough_v_rheo", "fast_trough", None, relative=0, mv=2.7,
