@@ -213,4 +213,4 @@ def test_a_command_that_does_not_exist_is_refused_with_the_list(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["fly"])
     assert stop.value.code == 2
-    assert "invalid choice: 'fly'" in capsys.readouterr().err
+    assert "found no command 'fly'" in capsys.readouterr().err

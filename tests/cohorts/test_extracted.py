@@ -120,7 +120,7 @@ def test_simulate_extract_and_load(tmp_path, monkeypatch, capsys):
         assert cli.main(parser.parse_args([*words])) == 0
 
     command("simulate", "--cells", "4", "--out", str(tmp_path / "nwb"), "--bad-share", "0.25")
-    command("extract", str(tmp_path / "nwb"), "--out", str(tmp_path / "out"), "--workers", "0")
+    command("extract", str(tmp_path / "nwb"), "--out", str(tmp_path / "out"), "--jobs", "0")
     monkeypatch.setenv("HELPERS_SIMULATED", str(tmp_path / "out"))
     cohort = load("mouse", "paper", source="simulated")
     assert len(cohort) + len(cohort.excluded) == 4 and len(cohort) >= 2

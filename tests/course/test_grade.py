@@ -105,7 +105,7 @@ def test_chapters_find_what_earlier_ones_left_and_answers_cannot_change_it(tmp_p
     monkeypatch.chdir(tmp_path)
     code = "from helpers.report import predictions\nleft = predictions('04_random_forest')"
     check = (
-        "from patchtype.evaluation.archive import science_folder\n"
+        "from patchtype.settings import science_folder\n"
         "assert left['p'].tolist() == [0.25], 'left'\nassert science_folder().is_dir(), 'science'"
     )
     chapter = notebook(

@@ -213,7 +213,7 @@ def test_simulate_then_extract(tmp_path, capsys):
     assert {p: p.stat().st_mtime_ns for p in before if p.suffix == ".nwb"} == \
         {p: t for p, t in before.items() if p.suffix == ".nwb"}
 
-    assert call("extract", tmp_path / "nwb", "--out", tmp_path / "out", "--workers", 0) == 0
+    assert call("extract", tmp_path / "nwb", "--out", tmp_path / "out", "--jobs", 0) == 0
     table = pd.read_parquet(tmp_path / "out" / "cells.parquet").merge(labels, on="cell_id")
     assert len(table) == 4
     bad = table["defect"] != ""

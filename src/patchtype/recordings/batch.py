@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from patchtype.files import file_name, write_bytes
 from patchtype.recordings import limits, quality, results, sources
-from patchtype.recordings.cell import Cell, measure
+from patchtype.recordings.cell import Cell, extract
 from patchtype.recordings.reading import recordings
 from patchtype.recordings.recording import TRANSIENT, RecordingError
 
@@ -51,28 +51,33 @@ class Options:
 
 
 def work(asset: sources.Asset, options: Options) -> bytes:
-    """Extract one asset wherever it is, each of its cells; the content of its result file. Runs in a worker.
+    """The content of the result file of one asset. Runs in a worker."""
+    return results.packed(cells_of(asset, options), asset.size)
 
-    Raises OSError when the disk is full: that would cost every other file as well.
+
+def cells_of(asset: sources.Asset, options: Options = Options()) -> list[Cell]:  # noqa: B008
+    """The cells of one asset wherever it is, within the limits of time and memory.
+
+    Never raises for a bad recording: the verdict says why. Raises OSError when the disk is full, for that would cost
+    every other file as well.
+
+    >>> [cell.verdict.reasons[0].code for cell in cells_of(sources.Asset("a", "nowhere.nwb"))]
+    ['file_missing']
     """
     try:
         if not asset.remote:
-            cells = _cells(asset.location, asset, options)
-        elif options.stream and not asset.location.lower().endswith(".abf"):
-            cells = _streamed(asset, options)
-        else:
-            notes: list[str] = []
-            with sources.fetched(asset, options.cache, options.attempts, options.timeout, notes=notes) as path:
-                cells = _cells(path, asset, options, notes)
-    except RecordingError as error:
-        cells = [lost(asset, error.code, str(error))]
+            return _cells(asset.location, asset, options)
+        if options.stream and not asset.location.lower().endswith(".abf"):
+            return _streamed(asset, options)
+        notes: list[str] = []
+        with sources.fetched(asset, options.cache, options.attempts, options.timeout, notes=notes) as path:
+            return _cells(path, asset, options, notes)
     except OSError as error:
         if error.errno in FULL:
             raise
-        cells = [lost(asset, "file_unreadable", f"{type(error).__name__}: {error}")]
+        return [lost(asset, "file_unreadable", f"{type(error).__name__}: {error}")]
     except Exception as error:  # noqa: BLE001 - nothing may stop a batch
-        cells = [lost(asset, "unexpected_error", f"{type(error).__name__}: {error}")]
-    return results.packed(cells, asset.size)
+        return [lost(asset, *quality.meaning(error))]
 
 
 def _cells(source, asset: sources.Asset, options: Options, notes: list[str] = ()) -> list[Cell]:
@@ -83,7 +88,7 @@ def _cells(source, asset: sources.Asset, options: Options, notes: list[str] = ()
         while found:
             recording = found.pop(0)  # and with it go its samples
             recording.notes += notes
-            cells.append(measure(recording, protocol=dict(options.protocol), drop_failed=options.drop_failed,
+            cells.append(extract(recording, protocol=dict(options.protocol), drop_failed=options.drop_failed,
                                  allow=options.allow))
         return cells
 
@@ -105,7 +110,7 @@ def _streamed(asset: sources.Asset, options: Options) -> list[Cell]:
             raise why
         if not checked:
             for cell in found:
-                cell.verdict.add("reader", "the file was streamed in part, so it could not be compared with a "
+                cell.verdict.add("not_verified", "the file was streamed in part, so it could not be compared with a "
                                  "checksum")
         return found
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 import pandas as pd
 
-from patchtype.arguments import processes, seconds
+from patchtype.arguments import jobs, seconds
 from patchtype.recordings import batch, quality, results, sources
 from patchtype.recordings.commands import KINDS
 from patchtype.recordings.text import clean
@@ -24,11 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the results; a stopped run goes on there")
     parser.add_argument("--electrode", metavar="NAME", help="only this electrode of files with several; without it "
                         "each electrode is a cell of its own")
-    parser.add_argument("--protocol", action="append", default=[], type=_protocol, metavar="NAME=KIND",
+    parser.add_argument("--protocol", action="append", default=[], type=protocol, metavar="NAME=KIND",
                         help="what the stimulus of that name is, such as FI_curve=long_square, where the command does "
                         f"not show it; one of {', '.join(KINDS)}; repeatable")
-    parser.add_argument("--jobs", "--workers", dest="jobs", type=processes, default=os.cpu_count(), metavar="N",
-                        help="processes (one per core; 0: none)")
+    jobs(parser, least=0, help="processes (default: one per core; 0: none beside this one)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="work on this Dask cluster instead")
     parser.add_argument("--stream", action="store_true",
                         help="read remote NWB files in blocks: less traffic, more waiting; all blocks come from one "
@@ -47,7 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                      "2 the call was wrong, or the disk is full.")
 
 
-def _protocol(text: str) -> tuple[str, str]:
+def protocol(text: str) -> tuple[str, str]:
+    """A stimulus name and what it is, as ``--protocol`` takes them.
+
+    >>> protocol("FI_curve=long_square")
+    ('FI_curve', 'long_square')
+    """
     name, _, kind = text.rpartition("=")
     if not name or kind not in KINDS:
         raise argparse.ArgumentTypeError(

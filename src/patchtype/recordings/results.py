@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from patchtype.files import write_bytes
+from patchtype.files import write_bytes, write_parquet
 from patchtype.recordings import quality
 from patchtype.recordings.cell import Cell
 from patchtype.recordings.extraction import WIDTHS
@@ -152,10 +152,8 @@ def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
         except ValueError as error:
             print(f"left out {clean(path)}, which cannot be read ({error}); delete it and run again", file=sys.stderr)
     table = cell_table(cells)
-    for name, content in (("cells", table), ("features", feature_table(cells))):
-        buffer = io.BytesIO()
-        content.to_parquet(buffer, index=False)
-        write_bytes(out / f"{name}.parquet", buffer.getvalue())
+    write_parquet(out / "cells.parquet", table)
+    write_parquet(out / "features.parquet", feature_table(cells))
     write_bytes(out / "missing.csv", as_csv(missing_table(cells)).encode())
     for mode, widths in WIDTHS.items():
         arrays = {"cell_id": np.array([c.cell_id for c in cells], dtype=str)}
