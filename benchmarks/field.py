@@ -1,6 +1,6 @@
 """Compare our features of real step recordings with eFEL and with values computed by plain numpy from the raw samples.
 
-    python benchmarks/field.py FOLDER [--out book/field.md]
+    python benchmarks/field.py FOLDER [--out book/fragments/field.md]
 
 FOLDER holds ``recordings/*.abf`` and ``reference.json`` (recording → name → value). eFEL reads the same raw samples,
 at the windows and amplitudes that were recognised. Definitions that differ honestly have a wider tolerance and a
@@ -186,10 +186,11 @@ def page(table: pd.DataFrame) -> str:
 
     recordings = list(dict.fromkeys(table["recording"]))
     lines = ["| feature | " + " | ".join(recordings) + " |", "|---" * (len(recordings) + 1) + "|"]
+    in_ms = {c.feature for c in COMPARISONS if c.per == 1e3}
     for feature, rows in table.groupby("feature", sort=False):
         cells = [" / ".join(number(rows.set_index("recording").at[r, k]) for k in ("ours", "reference", "efel"))
                  for r in recordings]
-        lines.append(f"| `{feature}` | " + " | ".join(cells) + " |")
+        lines.append(f"| `{feature}`{' (ms)' * (feature in in_ms)} | " + " | ".join(cells) + " |")
     whys = table[["feature", "why"]].drop_duplicates()
     lines += ["", *(f"- `{f}`: {why}." for f, why in whys.itertuples(index=False) if why), f"- eFEL: {APART}."]
     return "\n".join(lines) + "\n"

@@ -176,3 +176,12 @@ def test_a_sweep_of_zero_picoampere_is_a_step_of_its_protocol():
     assert scalars.scalar_features(Prepared(analytic.recording(raw, 20_000.0))).sweeps["v_baseline"] == 3
     coded = [RawSweep("X3LP_Rheo", s.i_pa, s.v_mv) for s in raw]  # ipfx drops it
     assert scalars.scalar_features(Prepared(analytic.recording(coded, 20_000.0))).sweeps["v_baseline"] == 2
+
+
+def test_the_book_shows_the_definitions_as_they_are():
+    from pathlib import Path
+
+    from patchtype.recordings.definitions import page
+
+    written = Path(__file__).parents[2] / "book" / "fragments" / "features.md"
+    assert written.read_text() == page(), "run `python -m patchtype.recordings.definitions > book/fragments/features.md`"

@@ -1,6 +1,6 @@
 """What each scalar feature is: the table behind the book's page on extraction.
 
-    python -m patchtype.recordings.definitions > book/features.md
+    python -m patchtype.recordings.definitions > book/fragments/features.md
 """
 
 from __future__ import annotations
