@@ -43,8 +43,8 @@ class Comparison:
     apart: str = ""  # recording in which eFEL's value is not meant, see `APART`
 
 
-APART = ("in 190619B_0003 the potential wavers around the level whose crossings eFEL counts (-10 mV) in strong steps, and "
-         "its first downstroke there is no fall at all")
+APART = ("in 190619B_0003 the potential wavers around the level whose crossings eFEL counts (-10 mV) in strong steps, "
+         "and its first downstroke there is no fall at all")
 COMPARISONS = (
     Comparison("v_baseline", "rest", "voltage_base", mv=0.05, relative=0, efel_mv=2.0,
                why="eFEL takes the last tenth of the time before the step, we 0.1 s"),

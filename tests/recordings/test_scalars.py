@@ -95,7 +95,8 @@ def test_the_f_i_fit_does_not_run_through_depolarisation_block():
     assert found.features["fi_fit_slope"] == pytest.approx(2 / 0.5 / 25, rel=0.01)
     assert found.sweeps["fi_fit_slope"] == 4
     assert dict(found.notes)["depolarisation_block"] == (
-        "found that the rate falls from 16 to 2 Hz from 150 pA on (depolarisation block); the f-I slope is fitted below")
+        "found that the rate falls from 16 to 2 Hz from 150 pA on (depolarisation block); the f-I slope is fitted "
+        "below")
     published = scalars.scalar_features(Prepared(analytic.recording(analytic.steps(
         tuple(counts), counts=counts), 20_000.0)), as_published=True)
     rates = np.array([counts[pa] / 0.5 for pa in (50, 75, 100, 125, 150, 175)])
@@ -184,4 +185,4 @@ def test_the_book_shows_the_definitions_as_they_are():
     from patchtype.recordings.definitions import page
 
     written = Path(__file__).parents[2] / "book" / "fragments" / "features.md"
-    assert written.read_text() == page(), "run `python -m patchtype.recordings.definitions > book/fragments/features.md`"
+    assert written.read_text() == page(), "write it with `python -m patchtype.recordings.definitions`"
