@@ -1,6 +1,6 @@
 """Compare our features of real step recordings with eFEL and with values computed by plain numpy from the raw samples.
 
-    python benchmarks/field.py FOLDER [--out book/field.md]
+    python benchmarks/field.py FOLDER [--out book/fragments/field.md]
 
 FOLDER holds ``recordings/*.abf`` and ``reference.json`` (recording → name → value). eFEL reads the same raw samples,
 at the windows and amplitudes that were recognised. Definitions that differ honestly have a wider tolerance and a
@@ -43,8 +43,8 @@ class Comparison:
     apart: str = ""  # recording in which eFEL's value is not meant, see `APART`
 
 
-APART = ("in 190619B_0003 the potential wavers around the level whose crossings eFEL counts (-10 mV) in strong steps, and "
-         "its first downstroke there is no fall at all")
+APART = ("in 190619B_0003 the potential wavers around the level whose crossings eFEL counts (-10 mV) in strong steps, "
+         "and its first downstroke there is no fall at all")
 COMPARISONS = (
     Comparison("v_baseline", "rest", "voltage_base", mv=0.05, relative=0, efel_mv=2.0,
                why="eFEL takes the last tenth of the time before the step, we 0.1 s"),
@@ -56,8 +56,7 @@ COMPARISONS = (
     Comparison("vm_for_sag", "vm_for_sag", "minimum_voltage", relative=0, mv=0.2),
     Comparison("rheobase_i", "rheobase", "smallest step with Spikecount", relative=0),
     Comparison("threshold_v_rheo", "thr5%", "AP_begin_voltage", relative=0, mv=1.5, efel_mv=4.0,
-               why="eFEL's threshold is a slope of 10 mV/ms, ours 5 % of the mean steepest slope of the train; both lie "
-                   "on a sample"),
+               why="eFEL's threshold is a slope of 10 mV/ms, ours 5 % of the mean steepest slope of the train"),
     Comparison("peak_v_rheo", "peak_v", "peak_voltage", relative=0, mv=0.2),
     Comparison("trough_v_rheo", "trough", None, relative=0, mv=0.2),
     Comparison("fast_trough_v_rheo", "fast_trough", None, relative=0, mv=2.7,
@@ -187,10 +186,11 @@ def page(table: pd.DataFrame) -> str:
 
     recordings = list(dict.fromkeys(table["recording"]))
     lines = ["| feature | " + " | ".join(recordings) + " |", "|---" * (len(recordings) + 1) + "|"]
+    in_ms = {c.feature for c in COMPARISONS if c.per == 1e3}
     for feature, rows in table.groupby("feature", sort=False):
         cells = [" / ".join(number(rows.set_index("recording").at[r, k]) for k in ("ours", "reference", "efel"))
                  for r in recordings]
-        lines.append(f"| `{feature}` | " + " | ".join(cells) + " |")
+        lines.append(f"| `{feature}`{' (ms)' * (feature in in_ms)} | " + " | ".join(cells) + " |")
     whys = table[["feature", "why"]].drop_duplicates()
     lines += ["", *(f"- `{f}`: {why}." for f, why in whys.itertuples(index=False) if why), f"- eFEL: {APART}."]
     return "\n".join(lines) + "\n"

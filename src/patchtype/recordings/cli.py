@@ -91,6 +91,8 @@ def _extract(args: argparse.Namespace) -> int:
         print(summary(table, args.out))
     else:
         print(results.funnel(table).to_string(index=False))
+        for row in table[table["passed"] & (table["no_families"] != "")].head(20).itertuples():
+            print(f"{row.cell_id}: {row.n_features} features, no vector families: {row.no_families}")
         for row in table[~table["passed"]].head(20).itertuples():
             print(f"{row.cell_id}: {row.explanation}")
         if (~table["passed"]).sum() > 20:

@@ -89,7 +89,8 @@ def cell_table(cells: Iterable[Cell]) -> pd.DataFrame:
 
     Columns: ``cell_id``, ``passed``, ``reasons`` and ``notes`` (codes, joined by ``;``), ``explanation`` and
     ``remarks`` (the same in plain words), ``no_families`` (why there are features but no families, in plain words),
-    ``species``, ``subject_id``, ``session_id``, ``electrode``, ``format``, ``simulated``, sweep counts, then `SCALARS`.
+    ``species``, ``subject_id``, ``session_id``, ``electrode``, ``format``, ``simulated``, sweep counts,
+    ``n_features`` (how many have a value), then `SCALARS`.
     """
     rows = [
         {
@@ -99,14 +100,14 @@ def cell_table(cells: Iterable[Cell]) -> pd.DataFrame:
             "remarks": " | ".join(f.text for f in c.verdict.notes),
             "no_families": " | ".join(f.text for f in c.verdict.families), "simulated": c.simulated,
             **{name: getattr(c, name) for name in (*IDENTITY, *MORE)}, **dict(zip(COUNTS, c.sweeps, strict=True)),
-            **c.scalars,
+            "n_features": int(np.isfinite(list(c.features.values())).sum()), **c.scalars,
         }
         for c in cells
     ]
     texts = ("cell_id", "reasons", "notes", "explanation", "remarks", "no_families", *IDENTITY, *MORE)
     types = dict.fromkeys(texts, "string")
     types |= dict.fromkeys(("passed", "simulated"), "bool")
-    types |= dict.fromkeys(COUNTS, "int32") | dict.fromkeys(SCALARS, "float64")
+    types |= dict.fromkeys((*COUNTS, "n_features"), "int32") | dict.fromkeys(SCALARS, "float64")
     return pd.DataFrame(rows, columns=list(types)).astype(types)
 
 
