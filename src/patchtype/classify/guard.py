@@ -30,7 +30,7 @@ SOFTNESS, WIDTH = 1.0, 2.0
 
 @dataclass(frozen=True)
 class Specimens:
-    """Cells of known dendrites: ``table`` (N, P) aligned features, ``spiny`` (N,) bool, ``donors`` (N,)."""
+    """Cells of known dendrites: ``table`` (N, 53) features of the mouse set, ``spiny`` (N,) bool, ``donors`` (N,)."""
 
     table: pd.DataFrame
     spiny: np.ndarray
@@ -59,7 +59,7 @@ def specimens(species: str) -> Specimens:
     >>> specimens("human").spiny.sum()  # doctest: +SKIP
     197
     """
-    table, known = cell_types(species)
+    table, known = cell_types(species, "mouse")
     names = known["donor__name"].str.upper() if species == "human" else (
         known["donor__name"].str.extract(r"(\d+)$", expand=False))
     donors = (f"{species}-" + names).to_numpy(str)
