@@ -26,6 +26,8 @@ from ipfx.time_series_utils import calculate_dvdt
 from ipfx.utilities import drop_failed_sweeps
 
 from patchtype.recordings import extraction, nwb, protocols
+from patchtype.recordings.commands import KINDS, named_kind
+from patchtype.recordings.reading import recordings
 from patchtype.simulation import cell as simulation
 
 GOALS = {"29 sweeps, plain": 3.0, "143 sweeps, MIES": 6.0}
@@ -56,27 +58,27 @@ def plain(path: str) -> dict[str, np.ndarray]:
             features = error
         analysed[kind] = sweeps, start, end, features
     sweeps, start, end, features = analysed["long"]
-    protocol = protocols.Protocol(sweeps, [], start, end)
+    protocol = protocols.Window(sweeps, [], start, end)
     return extraction.paper_families(extraction.LongSquares(protocol, features)).values
 
 
 def fast(path: str) -> dict[str, np.ndarray]:
     """The same families by `patchtype.recordings`."""
-    with nwb.Recording(path) as recording:
-        dataset = protocols.Dataset(recording)
-        protocols.usable(dataset, protocols.check_sweeps(dataset))
-        return extraction.paper_families(extraction.analyze_long_squares(dataset)).values
+    with recordings(path) as cells:
+        ready = protocols.Prepared(cells[0].read())
+    checked = protocols.check_sweeps(ready)
+    usable = ready.only(checked.loc[checked["tags"].map(len) == 0, "position"])
+    return extraction.paper_families(extraction.analyze_long_squares(usable)).values
 
 
 def floor(path: str) -> None:
     """Read the needed sweeps and filter the spiking ones, nothing else."""
-    with nwb.Recording(path) as recording:
-        for number in recording.sweep_numbers:
-            data = recording.get_sweep_data(number)
-            if data["response"].max() > -30:
-                t = np.arange(len(data["response"])) / data["sampling_rate"]
-                calculate_dvdt(data["response"], t, 10.0)
-                calculate_dvdt(data["response"], t, 1.0)
+    with recordings(path) as cells:
+        for sweep in cells[0].sweeps:
+            if named_kind(sweep.stimulus_name) in KINDS and sweep.v_mv.max() > -30:
+                t = np.arange(len(sweep.v_mv)) / sweep.rate
+                calculate_dvdt(sweep.v_mv, t, 10.0)
+                calculate_dvdt(sweep.v_mv, t, 1.0)
 
 
 def cpu_seconds(function, path: str) -> float:

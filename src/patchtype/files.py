@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+#: Bytes of a file name that every file system takes, with room for what is added while it is written.
+LONGEST = 200
+
+
+def file_name(name: str, ending: str = "") -> str:
+    """A file name for any text: no separators or control characters, short enough for every file system.
+
+    A name that had to be changed ends in a few characters of its checksum, so that two names stay two.
+
+    >>> file_name("sub-1_ses-2", ".npz"), file_name("a/b", ".npz")
+    ('sub-1_ses-2.npz', 'a_b-c14cddc0.npz')
+    """
+    raw = name.encode("utf-8", "surrogatepass")
+    kept = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|]|^\.|[ .]$', "_", name)
+    kept = kept.encode("utf-8", "replace")
+    if kept == raw and len(kept) + len(ending) <= LONGEST:
+        return name + ending
+    short = kept[: LONGEST - 9 - len(ending)].decode("utf-8", "ignore")
+    return f"{short}-{hashlib.sha256(raw).hexdigest()[:8]}{ending}"
 
 
 @contextmanager
@@ -21,9 +43,15 @@ def whole(path: Path, ending: str = "") -> Iterator[Path]:
     3
     """
     part = path.with_name(f".{path.name}.{os.getpid()}{ending}")
+    if len(os.fsencode(part.name)) > 255:
+        part = path.with_name(f".{file_name(path.name)}.{os.getpid()}{ending}")
     try:
         yield part
         part.replace(path)
+    except OSError as error:
+        if error.filename is None:  # a full disk, met while writing, does not say where
+            error.filename = str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 

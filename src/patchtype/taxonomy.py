@@ -7,9 +7,18 @@ here in the mouse spelling, so that one word means one subclass in the whole boo
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 SPECIES = ("mouse", "human")
+
+_SPECIES_NAMES = {
+    "mouse": "mouse", "mice": "mouse", "house mouse": "mouse", "mus musculus": "mouse", "m. musculus": "mouse",
+    "mus musculus domesticus": "mouse", "human": "human", "humans": "human", "homo sapiens": "human",
+    "h. sapiens": "human", "homo sapiens sapiens": "human",
+}
+_SPECIES_TAXA = {"10090": "mouse", "10092": "mouse", "9606": "human"}
 
 #: Subclasses of the two tasks, in the order of every table, confusion matrix and palette.
 MOUSE_SUBCLASSES = ("Lamp5", "Pvalb", "Sncg", "Sst", "Vip")
@@ -20,6 +29,26 @@ HUMAN_SUBCLASSES = ("Lamp5", "Pvalb", "Sst", "Vip")
 SNCG_RULES = ("Vip", "Lamp5", "drop")
 
 _HUMAN_NAMES = {"LAMP5/PAX6/Other": "Lamp5", "PVALB": "Pvalb", "SST": "Sst", "VIP": "Vip"}
+
+
+def species_named(text: str) -> str:
+    """``"mouse"`` or ``"human"`` however a file spells it; any other text comes back as it is.
+
+    Known are common and scientific names, both together, and the number of the NCBI taxonomy as an address or curie.
+
+    >>> [species_named(t) for t in ("Mus musculus - House mouse", "http://purl.obolibrary.org/obo/NCBITaxon_9606")]
+    ['mouse', 'human']
+    >>> species_named("NCBITaxon:10090"), species_named("Rattus norvegicus")
+    ('mouse', 'Rattus norvegicus')
+    """
+    plain = " ".join(text.lower().split())
+    taxon = re.fullmatch(r"(?:.*(?:ncbitaxon|taxonomy|taxid|txid|[?&]id)\W*_?)?(\d+)\W*", plain)
+    names = [part.strip(" .'\"") for part in re.split(r" [-–—] |[(),;/|]", plain.replace("_", " "))]
+    found = {_SPECIES_NAMES[name] for name in (*names, " ".join(plain.replace("_", " ").split()[:2]))
+             if name in _SPECIES_NAMES}
+    if taxon and taxon[1] in _SPECIES_TAXA:
+        found = {_SPECIES_TAXA[taxon[1]]}
+    return found.pop() if len(found) == 1 else text
 
 
 def mouse_subclass(t_type: pd.Series) -> pd.Series:

@@ -13,7 +13,7 @@ from ipfx.utilities import drop_failed_sweeps
 
 from patchtype import families as vocabulary
 from patchtype.recordings import extraction, protocols, scalars
-from patchtype.recordings.nwb import Recording
+from patchtype.recordings.reading import recordings
 
 from . import analytic
 from .analytic import cell, ramp, short_square
@@ -21,10 +21,16 @@ from .analytic import cell, ramp, short_square
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 
+def read(path):
+    with recordings(path) as cells:
+        return protocols.Prepared(cells[0].read())
+
+
 def prepared(path, drop_failed=False):
-    dataset = protocols.Dataset(Recording(path))
-    protocols.usable(dataset, protocols.check_sweeps(dataset), drop_failed)
-    return dataset
+    every = read(path)
+    checked = protocols.check_sweeps(every)
+    keep = checked["passed"] if drop_failed else checked["tags"].map(len) == 0
+    return every.only(checked.loc[keep.astype(bool), "position"])
 
 
 def paper(path, drop_failed=False):
@@ -32,7 +38,7 @@ def paper(path, drop_failed=False):
 
 
 def official(path):
-    return extraction.official_families(protocols.Dataset(Recording(path)))
+    return extraction.official_families(read(path))
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +95,7 @@ def test_scalars_equal_ipfx_own_feature_record(either_file):
     dataset = create_ephys_data_set(str(either_file))
     drop_failed_sweeps(dataset)
     record = extract_data_set_features(dataset)[2]
-    found, missing = scalars.scalar_features(prepared(either_file))
-    assert missing == {}
+    found = scalars.scalar_features(prepared(either_file), as_published=True).scalars
     expected = {k: np.nan if record[k] is None else record[k] for k in scalars.PUBLISHED}
     assert {k: found[k] for k in scalars.PUBLISHED} == pytest.approx(expected, abs=0, nan_ok=True)
 
@@ -107,7 +112,7 @@ def test_scalars_are_the_columns_of_the_published_mouse_tables():
 # --- known answers --------------------------------------------------------------------------------------
 
 def test_scalars_of_a_cell_with_known_answers(plain_file):
-    found, _ = scalars.scalar_features(prepared(plain_file))
+    found = scalars.scalar_features(prepared(plain_file)).scalars
     assert found["vrest"] == pytest.approx(analytic.REST, abs=0.01)
     assert found["ri"] == pytest.approx(1e3 * analytic.RESISTANCE, rel=0.005)
     assert found["tau"] == pytest.approx(1e3 * analytic.TAU, rel=0.01)
@@ -162,7 +167,7 @@ def test_quirk_first_ap_comes_from_the_long_square_rheobase_only(good, good_offi
 def test_quirk_failed_sweeps_are_kept_and_here_may_be_dropped(written, rng):
     noisy = [type(s)(s.code, s.i_pa, s.v_mv + rng.normal(0, 0.3, len(s.v_mv))) for s in cell()]
     path = written(noisy)
-    checked = protocols.check_sweeps(protocols.Dataset(Recording(path)))
+    checked = protocols.check_sweeps(read(path))
     assert not checked["passed"].any()
     assert (checked["tags"].map(len) == 0).all()
     assert paper(path).missing == {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
@@ -15,8 +14,8 @@ from patchtype.classify.classifier import FEATURES, load
 from patchtype.classify.contributions import contributions
 from patchtype.cohorts import Cohort
 from patchtype.cohorts.extracted import scalar_table
-from patchtype.recordings.cell import cell_id_of, extract
-from patchtype.recordings.nwb import text
+from patchtype.recordings.cell import extract
+from patchtype.recordings.protocols import Prepared
 from patchtype.recordings.verdict import Finding
 from patchtype.taxonomy import SPECIES
 
@@ -60,11 +59,11 @@ def classify(path, species: str | None = None, references: dict[str, Cohort] | N
     """
     path = Path(path)
     cell = extract(path)
-    answer = Answer(path, cell_id_of(path), cell.species, _is_simulated(path))
+    answer = Answer(path, cell.cell_id, cell.species, cell.simulated)
     answer.notes = [note.text for note in cell.verdict.notes]
     if not cell.verdict.passed:
         answer.refusal = cell.verdict.reasons[0]
-        answer.traces = _drawn(path, np.nan)
+        answer.traces = _drawn(cell.prepared, np.nan)
         return answer
     found = species_of(cell.species, species)
     if isinstance(found, Finding):
@@ -76,7 +75,7 @@ def classify(path, species: str | None = None, references: dict[str, Cohort] | N
     answer.row = model.answers(table).iloc[0]
     answer.features = table.iloc[0][list(model.features)]
     answer.shares = contributions(model, answer.features, answer.row["subclass"])
-    answer.traces = _drawn(path, cell.scalars["threshold_i_long_square"])
+    answer.traces = _drawn(cell.prepared, cell.scalars["threshold_i_long_square"])
     if references and found in references:
         answer.neighbours = nearest(model, answer.features, references[found])
     return answer
@@ -119,22 +118,12 @@ def nearest(model, features: pd.Series, reference: Cohort, n: int = NEIGHBOURS) 
     return cells[["subclass", "t_type", "donor"]].assign(distance=away[order])
 
 
-def _drawn(path: Path, rheobase: float) -> list:
+def _drawn(prepared: Prepared | None, rheobase: float) -> list:
     """Traces where there are any; a refused file may have none that can be read."""
     try:
-        return traces.pick(path, rheobase)
+        return traces.pick(prepared, rheobase)
     except Exception:  # noqa: BLE001 - the reason is told already
         return []
-
-
-def _is_simulated(path: Path) -> bool:
-    """Whether the file says that it was simulated, as those written here do."""
-    try:
-        with h5py.File(path, "r") as file:
-            found = file.get("general/institution")
-            return found is not None and text(found[()]) == "simulation"
-    except OSError:
-        return False
 
 
 def as_table(answers: list[Answer]) -> pd.DataFrame:

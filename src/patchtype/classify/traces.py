@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 
-from patchtype.recordings.nwb import Recording
-from patchtype.recordings.protocols import RATE, Dataset, amplitude, numbers_of
+from patchtype.recordings.protocols import Prepared
 
 BEFORE_S, AFTER_S = 0.1, 0.2  # shown around the step
 COLUMNS = 380  # a drawn trace has the least and the greatest value of each of so many bins
@@ -26,36 +24,31 @@ class Trace:
     i_pa: float
 
 
-def pick(path, rheobase_pa: float) -> list[Trace]:
+def pick(prepared: Prepared | None, rheobase_pa: float) -> list[Trace]:
     """The strongest downward step, the step at rheobase and the strongest upward step of a recording.
 
     Sweeps without a whole step are passed over; fewer than three are returned where the recording has fewer.
     """
-    with warnings.catch_warnings(), Recording(path) as recording:
-        warnings.simplefilter("ignore")
-        dataset = Dataset(recording)
-        sizes = {}
-        for number in numbers_of(dataset, dataset.ontology.long_square_names):
-            sweep = dataset.sweep(number)
-            if sweep.epochs["stim"] is not None and np.isfinite(sweep.v).all():
-                sizes[number] = amplitude(sweep)
-        up = {n: pa for n, pa in sizes.items() if pa > 0}
-        chosen = {}
-        if min(sizes.values(), default=0) < 0:
-            chosen[min(sizes, key=sizes.get)] = "downward step"
-        if up and np.isfinite(rheobase_pa):
-            chosen[min(up, key=lambda n: abs(up[n] - rheobase_pa))] = "at rheobase"
-        if up:
-            chosen.setdefault(max(up, key=up.get), "strongest step")
-        return [_trace(dataset.sweep(n), f"{title}, {sizes[n]:+.0f} pA".replace("-", "−"), sizes[n])
-                for n, title in chosen.items()]
+    if prepared is None:
+        return []
+    sizes = {k: prepared.protocol.steps[k].amplitude_pa for k in prepared.of("long_square")}
+    up = {n: pa for n, pa in sizes.items() if pa > 0}
+    chosen = {}
+    if min(sizes.values(), default=0) < 0:
+        chosen[min(sizes, key=sizes.get)] = "downward step"
+    if up and np.isfinite(rheobase_pa):
+        chosen[min(up, key=lambda n: abs(up[n] - rheobase_pa))] = "at rheobase"
+    if up:
+        chosen.setdefault(max(up, key=up.get), "strongest step")
+    return [_trace(prepared.sweep(n), f"{title}, {sizes[n]:+.0f} pA".replace("-", "−"), sizes[n])
+            for n, title in chosen.items()]
 
 
 def _trace(sweep, title: str, pa: float) -> Trace:
-    onset, end = sweep.epochs["stim"]
-    first = max(onset - round(BEFORE_S * RATE), 0)
-    last = min(end + round(AFTER_S * RATE), len(sweep.v))
-    return Trace(title, (np.arange(first, last) - onset) / RATE, sweep.v[first:last], pa)
+    (onset, end), rate = sweep.epochs["stim"], sweep.sampling_rate
+    first = max(onset - round(BEFORE_S * rate), 0)
+    last = min(end + round(AFTER_S * rate), len(sweep.v))
+    return Trace(title, (np.arange(first, last) - onset) / rate, sweep.v[first:last], pa)
 
 
 def thinned(trace: Trace, columns: int = COLUMNS) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
 """Cells extracted from recordings, real or simulated, as cohorts of the same type as the published ones.
 
-``patchtype extract`` leaves a folder with ``cells.parquet`` (identity, verdict and scalar features, one
-row a cell) and ``families_paper.npz`` / ``families_official.npz`` (the twelve vector families). Here they meet
-their labels.
+``patchtype extract`` leaves a folder with ``cells.parquet`` (identity, verdict and the columns of the published mouse
+table, one row a cell), ``features.parquet`` (every scalar feature) and ``families_paper.npz`` /
+``families_official.npz`` (the twelve vector families). Here they meet their labels.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from patchtype.cohorts.cohort import Cohort
 from patchtype.cohorts.published import mouse_features
 from patchtype.cohorts.registry import DataUnavailable
 from patchtype.cohorts.tables import read
+from patchtype.taxonomy import species_named
 
 #: The two definitions of the vector families; see `patchtype.recordings.extraction`.
 VECTOR_SETS = ("paper", "official")
@@ -31,8 +32,8 @@ _CLASSES = {"mouse": taxonomy.MOUSE_SUBCLASSES, "human": taxonomy.HUMAN_SUBCLASS
 def load(folder: Path, species: str, feature_set: str, source: str) -> Cohort:
     """The cells of one species in a folder made by ``extract``.
 
-    ``feature_set``: "aligned" or "mouse" (scalars, those of the set that the recordings give), "paper" or
-    "official" (vector families). Labels of simulated cells come from ``cells.csv``, which ``simulate`` wrote
+    ``feature_set``: "aligned", "mouse" or "human" (scalars, those of the set that the recordings give), "paper" or
+    "official" (vector families; cells that have features only are excluded with what the families lack). Labels of simulated cells come from ``cells.csv``, which ``simulate`` wrote
     beside the recordings and ``extract`` carried along; those of real cells from the published metadata.
     Cells that quality control refused, or that have no label of the task, are in ``excluded`` with their reason.
     Raises DataUnavailable when the folder is not such a folder, or holds no such cell or family.
@@ -45,7 +46,7 @@ def load(folder: Path, species: str, feature_set: str, source: str) -> Cohort:
     absent = [column for column in _IDENTITY if column not in every]
     if absent:
         raise DataUnavailable(f"{path} has no column {absent[0]!r}; make it anew with `patchtype extract`")
-    found = every[every["species"].map(_species) == species].set_index("cell_id")
+    found = every[every["species"].map(species_named) == species].set_index("cell_id")
     if found.empty:
         raise DataUnavailable(f"found no {species} cell among the {len(every):,} of {path}; name another folder")
     labels = _simulated_labels(Path(folder)) if source == "simulated" else _published_labels(species, found)
@@ -53,7 +54,7 @@ def load(folder: Path, species: str, feature_set: str, source: str) -> Cohort:
         "species": species, "subclass": labels.reindex(found.index), "donor": f"{species}-" + found["subject_id"],
         "source": source,
     })
-    reason = _reason(found, cells["subclass"], _CLASSES[species])
+    reason = _reason(found, cells["subclass"], _CLASSES[species], feature_set in VECTOR_SETS)
     keep = (reason == "").to_numpy()
     table, members = _features(Path(folder), found, feature_set)
     if feature_set not in ("aligned", *VECTOR_SETS):  # those have the same columns everywhere
@@ -79,22 +80,26 @@ def _published_labels(species: str, found: pd.DataFrame) -> pd.Series:
     return session.map(taxonomy.human_subclass(metadata.set_index("nwb_id")["Revised_subclass_label"]))
 
 
-def _species(name: str) -> str:
-    return {"Mus musculus": "mouse", "Homo sapiens": "human"}.get(name, name)
-
-
-def _reason(found: pd.DataFrame, subclass: pd.Series, classes: tuple[str, ...]) -> pd.Series:
+def _reason(found: pd.DataFrame, subclass: pd.Series, classes: tuple[str, ...], vectors: bool) -> pd.Series:
     """The first reason for which each cell leaves, or an empty string."""
+    def first(column: str) -> pd.Series:
+        return found[column].astype(object).str.split(" | ", regex=False).str[0]
+
     other = "subclass " + subclass.astype(object) + " is not one of the task's"
     reason = other.where(~subclass.isin(classes), "").mask(subclass.isna(), "no transcriptomic label")
-    refused = found["explanation"].astype(object).str.split(" | ", regex=False).str[0]
-    return reason.where(found["passed"].astype(bool), refused)
+    if vectors and "no_families" in found:
+        reason = reason.where(found["no_families"] == "", first("no_families"))
+    return reason.where(found["passed"].astype(bool), first("explanation"))
 
 
 def _features(folder: Path, found: pd.DataFrame, feature_set: str) -> tuple[pd.DataFrame, dict[str, list[str]]]:
     """Feature table of all found cells, and its families."""
     if feature_set in VECTOR_SETS:
         return _vectors(folder / f"families_{feature_set}.npz", found.index)
+    if (folder / "features.parquet").is_file():
+        table = pd.read_parquet(folder / "features.parquet").set_index("cell_id").reindex(found.index)
+        members = families.among(families.families(feature_set), table.columns)
+        return table[[name for family in members.values() for name in family]], members
     return scalar_table(found, feature_set)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,25 +12,32 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from patchtype.files import write_bytes
-from patchtype.recordings import quality, results, sources
+from patchtype.files import file_name, write_bytes
+from patchtype.recordings import limits, quality, results, sources
 from patchtype.recordings.cell import Cell, extract
-from patchtype.recordings.nwb import RecordingError
+from patchtype.recordings.reading import recordings
+from patchtype.recordings.recording import TRANSIENT, RecordingError
 
-#: Reasons that say nothing about the cell: it is tried again on the next run.
-TRANSIENT = frozenset({"download_failed", "download_damaged", "worker_lost"})
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What decides the result (the first two) and how remote files are reached."""
+    """What decides the result (the first four), how remote files are reached, and what a file may cost.
+
+    ``protocol``: stimulus name of the file → what it is, for names that no one else knows.
+    """
 
     drop_failed: bool = False
     allow: tuple[str, ...] = ()
+    electrode: str | None = None
+    protocol: tuple[tuple[str, str], ...] = ()
     stream: bool = False
     cache: str | None = None
     timeout: float = 60.0
     attempts: int = 3
+    seconds: float = limits.CELL_SECONDS
+    memory: int = limits.CELL_BYTES
 
     def __post_init__(self):
         if unknown := sorted(set(self.allow) - set(quality.RULES)):
@@ -37,33 +45,68 @@ class Options:
 
     def identity(self) -> dict:
         """The part that two runs into one folder must share."""
-        return {"drop_failed": self.drop_failed, "allow": sorted(self.allow)}
+        return {"drop_failed": self.drop_failed, "allow": sorted(self.allow), "electrode": self.electrode,
+                "protocol": dict(self.protocol)}
 
 
 def work(asset: sources.Asset, options: Options) -> bytes:
-    """Extract one asset wherever it is; the content of its result file. Runs in a worker."""
-    settings = {"cell_id": asset.cell_id, "drop_failed": options.drop_failed, "allow": options.allow}
+    """Extract one asset wherever it is, each of its cells; the content of its result file. Runs in a worker.
+
+    Raises OSError when the disk is full: that would cost every other file as well.
+    """
     try:
         if not asset.remote:
-            cell = extract(asset.location, **settings)
-        elif options.stream:
-            with sources.streamed(asset, options.timeout) as stream:
-                cell = extract(stream, **settings)
-                if stream.error is not None:
-                    raise RecordingError(
-                        "download_failed", f"found {type(stream.error).__name__} while streaming {asset.location}, "
-                        "expected the rest of the file"
-                    )
+            cells = _cells(asset.location, asset, options)
+        elif options.stream and not asset.location.lower().endswith(".abf"):
+            cells = _streamed(asset, options)
         else:
-            with sources.fetched(asset, options.cache, options.attempts, options.timeout) as path:
-                cell = extract(path, **settings)
+            notes: list[str] = []
+            with sources.fetched(asset, options.cache, options.attempts, options.timeout, notes=notes) as path:
+                cells = _cells(path, asset, options, notes)
     except RecordingError as error:
-        cell = lost(asset, error.code, str(error))
-    except OSError as error:  # such as a full disk: of the machine, not of the cell
-        cell = lost(asset, "download_failed", f"{type(error).__name__}: {error}")
+        cells = [lost(asset, error.code, str(error))]
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        cells = [lost(asset, "file_unreadable", f"{type(error).__name__}: {error}")]
     except Exception as error:  # noqa: BLE001 - nothing may stop a batch
-        cell = lost(asset, "unexpected_error", f"{type(error).__name__}: {error}")
-    return results.packed(cell, asset.size)
+        cells = [lost(asset, "unexpected_error", f"{type(error).__name__}: {error}")]
+    return results.packed(cells, asset.size)
+
+
+def _cells(source, asset: sources.Asset, options: Options, notes: list[str] = ()) -> list[Cell]:
+    """The cells of one file, within the limits of time and memory."""
+    with limits.limited(options.seconds, options.memory), \
+            recordings(source, options.electrode, asset.cell_id) as found:
+        cells = []
+        while found:
+            recording = found.pop(0)  # and with it go its samples
+            recording.notes += notes
+            cells.append(extract(recording, drop_failed=options.drop_failed, allow=options.allow,
+                                 protocol=dict(options.protocol)))
+        return cells
+
+
+def _streamed(asset: sources.Asset, options: Options) -> list[Cell]:
+    with sources.streamed(asset, options.timeout, options.attempts) as stream:
+        found, why = [], None
+        try:
+            found = _cells(stream, asset, options)
+            checked = stream.verified()
+        except RecordingError as error:
+            why = error
+        if isinstance(stream.error, RecordingError):
+            raise stream.error
+        if stream.error is not None:
+            raise RecordingError("download_failed", f"found {type(stream.error).__name__} while streaming "
+                                 f"{asset.location}, expected the rest of the file") from stream.error
+        if why is not None:
+            raise why
+        if not checked:
+            for cell in found:
+                cell.verdict.add("not_verified", "the file was streamed in part, so it could not be compared with a "
+                                 "checksum")
+        return found
 
 
 def lost(asset: sources.Asset, code: str, text: str) -> Cell:
@@ -76,7 +119,8 @@ def lost(asset: sources.Asset, code: str, text: str) -> Cell:
 def is_done(asset: sources.Asset, path: Path) -> bool:
     """Whether a whole result of the same file is there, other than one worth another try."""
     record = results.record_of(path) if path.exists() else None
-    return record is not None and record["bytes"] == asset.size and not TRANSIENT & {c for c, _ in record["reasons"]}
+    return record is not None and record["bytes"] == asset.size and not TRANSIENT.intersection(
+        code for cell in record["cells"] for code, _ in cell["reasons"])
 
 
 def run(assets: list[sources.Asset], out: str | Path, options: Options = Options(), *, workers: int = 0,  # noqa: B008
@@ -85,15 +129,15 @@ def run(assets: list[sources.Asset], out: str | Path, options: Options = Options
 
     Parameters
     ----------
-    out : holds ``cells/<cell_id>.npz`` as they are finished, and in the end the merged tables of
-        `results.merge`. A run that was stopped goes on from there; a finished cell is never done again.
+    out : holds ``cells/<cell_id>.npz`` of each file as they are finished, and in the end the merged tables of
+        `results.merge`. A run that was stopped goes on from there; a finished file is never done again.
     workers : processes on this machine; 0 works in this process
     scheduler : address of a Dask scheduler to use instead
 
     Raises ValueError when ``out`` holds results of other options.
     """
     out = Path(out)
-    places = {asset.cell_id: out / "cells" / f"{asset.cell_id}.npz" for asset in assets}
+    places = {asset.cell_id: place(out, asset) for asset in assets}
     (out / "cells").mkdir(parents=True, exist_ok=True)
     _same_options(out / "options.json", options)
     todo = [asset for asset in assets if not is_done(asset, places[asset.cell_id])]
@@ -103,6 +147,11 @@ def run(assets: list[sources.Asset], out: str | Path, options: Options = Options
             write_bytes(places[asset.cell_id], data)
             bar.update()
     return results.merge(places.values(), out)
+
+
+def place(out: Path, asset: sources.Asset) -> Path:
+    """Where the result of a file lies."""
+    return out / "cells" / file_name(asset.cell_id, ".npz")
 
 
 def _same_options(path: Path, options: Options) -> None:
@@ -139,16 +188,18 @@ def _results(todo: list[sources.Asset], options: Options, workers: int, schedule
             error = future.exception()
             if error is None:
                 data = future.result()
+            elif isinstance(error, OSError) and error.errno in FULL:
+                raise error
             else:
                 what = f"the worker ended with {type(error).__name__}; run again, with more memory"
-                data = results.packed(lost(asset, "worker_lost", what), asset.size)
+                data = results.packed([lost(asset, "worker_lost", what)], asset.size)
             future.release()
             yield asset, data
 
 
 def plan(assets: list[sources.Asset], out: str | Path) -> str:
     """What a run would do, in one sentence."""
-    todo = [a for a in assets if not is_done(a, Path(out) / "cells" / f"{a.cell_id}.npz")]
+    todo = [a for a in assets if not is_done(a, place(Path(out), a))]
     known = sum(a.size or 0 for a in todo)
     unknown = sum(a.size is None for a in todo)
     return (f"{len(assets)} recordings, {len(assets) - len(todo)} done; {len(todo)} to do, {known / 1e9:.2f} GB"

@@ -1,25 +1,37 @@
-"""One recording from file to families, scalar features and verdict. Nothing raised here stops a batch."""
+"""One recording from file to features, families and verdict. Nothing raised here stops a batch."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from patchtype.recordings import extraction, protocols, quality
-from patchtype.recordings.nwb import Recording, RecordingError
-from patchtype.recordings.scalars import SCALARS, scalar_features
+from patchtype.recordings import extraction, quality
+from patchtype.recordings.commands import KINDS, Protocol, named_kind
+from patchtype.recordings.protocols import Prepared, check_sweeps
+from patchtype.recordings.reading import recordings, stem_of
+from patchtype.recordings.recording import Recording
+from patchtype.recordings.scalars import SCALARS, names, scalar_features, unmeasured
 
 
 @dataclass
 class Cell:
-    """What one recording gives. A cell with a reason has no families; its scalars are NaN.
+    """What one recording gives.
 
-    ``paper`` and ``official``: family → 1-d float array. ``scalars``: name of `SCALARS` → float.
-    ``sweeps``: number of sweeps in the file, of long squares, and of long squares used.
+    Parameters
+    ----------
+    paper, official : family → 1-d float array; empty where the verdict says why
+    scalars : name of `SCALARS` → value, in the units of the published mouse table
+    sweeps : number of sweeps in the recording, of long squares, and of long squares used
+    features : every name of ``features.csv`` → value in that table's unit, NaN where there is none
+    missing : feature → why it is NaN, a sentence
+    behind : feature → number of sweeps behind its value, where more than one may be
+    protocol : what each sweep injects, as recognised from the command
+
+    The last few are there while the rules look at the cell; they are not written to results.
     """
 
     cell_id: str
@@ -31,77 +43,178 @@ class Cell:
     official: dict[str, np.ndarray] = field(default_factory=dict)
     scalars: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SCALARS, np.nan))
     sweeps: tuple[int, int, int] = (0, 0, 0)
+    features: dict[str, float] = field(default_factory=lambda: dict.fromkeys(names(), np.nan))
+    missing: dict[str, str] = field(default_factory=dict)
+    behind: dict[str, int] = field(default_factory=dict)
+    electrode: str = ""
+    format: str = ""
+    simulated: bool = False
+    protocol: Protocol | None = None
+    prepared: Prepared | None = field(default=None, repr=False)
+    checked: pd.DataFrame | None = field(default=None, repr=False)
+    long_squares: extraction.LongSquares | None = field(default=None, repr=False)
+    lost: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
+
+    def long_table(self) -> pd.DataFrame:
+        """Rows of the sweep check that belong to long squares; none where there was no check."""
+        if self.checked is None:
+            return pd.DataFrame({"tags": [], "fails": []})
+        return self.checked[self.checked["kind"] == "long_square"]
+
+    def without_features(self) -> Cell:
+        """The same with its numbers taken away, for they cannot be trusted; the reasons stay."""
+        nothing = unmeasured("; ".join(found.text for found in self.verdict.reasons))
+        self.paper, self.official, self.behind = {}, {}, {}
+        self.scalars, self.features, self.missing = nothing.scalars, nothing.features, nothing.missing
+        return self
 
 
-def cell_id_of(source) -> str:
-    """Identifier of a cell: the name of its file without the ending.
-
-    >>> cell_id_of("a/sub-1_ses-2_icephys.nwb")
-    'sub-1_ses-2_icephys'
-    """
-    return Path(str(source)).name.removesuffix(".nwb")
-
-
-def extract(source, *, cell_id: str | None = None, drop_failed: bool = False, allow: Collection[str] = ()) -> Cell:
-    """Check and extract one recording in one pass over its file.
+def extract(source, *, electrode: str | None = None, cell_id: str | None = None,
+            protocol: Mapping[str, str] | None = None, drop_failed: bool = False, allow: Collection[str] = ()) -> Cell:
+    """Check and measure one cell: a `Recording`, or the only one of a file.
 
     Parameters
     ----------
-    source : path, open `h5py.File`, or binary file-like object
+    source : a `Recording`, the path of an NWB or ABF file, or NWB as an open `h5py.File` or binary file-like object
+    electrode : which cell, where several were recorded at once; without it such a file gives a reason
+    protocol : stimulus name → "long_square", "short_square" or "ramp", against what the command looks like
     drop_failed : leave out sweeps beyond ipfx's limits, which the paper keeps
-    allow : codes of `quality.RULES` that cost no cell this time
+    allow : codes of `quality.waivable` that cost nothing this time
 
     Never raises for a bad recording: the verdict says why.
 
     >>> extract("nowhere.nwb").verdict.reasons[0].code
     'file_missing'
+    >>> extract(Recording("a", [])).verdict.reasons[0].code
+    'no_sweeps'
     """
-    cell = Cell(cell_id or cell_id_of(source))
-    case = quality.Case(source)
+    settings = {"protocol": protocol, "drop_failed": drop_failed, "allow": allow}
+    if isinstance(source, Recording):
+        return _measured(source, **settings)
+    cells = extract_all(source, electrode=electrode, cell_id=cell_id, **settings)
+    if len(cells) == 1:
+        return cells[0]
+    both = Cell(cell_id or stem_of(source))
+    electrodes = ", ".join(repr(cell.electrode) for cell in cells)
+    both.verdict.add("several_electrodes", f"found {len(cells)} electrodes ({electrodes}), expected one, for each is "
+                     "a cell of its own; name one with --electrode")
+    return both.without_features()
+
+
+def extract_all(source, *, electrode: str | None = None, cell_id: str | None = None, **settings) -> list[Cell]:
+    """Check and measure every cell of a file, one for each electrode; parameters as those of `extract`.
+
+    >>> [cell.cell_id for cell in extract_all("nowhere.nwb")]
+    ['nowhere']
+    """
+    try:
+        with recordings(source, electrode=electrode, cell_id=cell_id) as found:
+            return [extract(each, **settings) for each in found]
+    except Exception as error:  # noqa: BLE001 - nothing may stop a batch
+        cell = Cell(cell_id or stem_of(source))
+        cell.verdict.add_error(error)
+        return [cell.without_features()]
+
+
+def _measured(recording: Recording, protocol, drop_failed: bool, allow: Collection[str]) -> Cell:
+    """The cell of a recording."""
+    cell = Cell(recording.cell_id, species=recording.species, subject_id=recording.subject_id,
+                session_id=recording.session_id, electrode=recording.electrode, format=recording.format,
+                simulated=recording.simulated)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ipfx and numpy warn of what the rules say in full
         try:
-            _examine(case, cell, drop_failed, allow)
-        except RecordingError as error:
-            cell.verdict.add(error.code, str(error), allow)
-        except OSError as error:
-            cell.verdict.add(*quality.unreadable(error), allow)
+            _examine(cell, recording, protocol, drop_failed, allow)
         except Exception as error:  # noqa: BLE001 - nothing may stop a batch
-            cell.verdict.add("unexpected_error", f"{type(error).__name__}: {error}", allow)
-        finally:
-            if case.recording is not None:
-                case.recording.close()
-    if not cell.verdict.passed:
-        cell.paper, cell.official, cell.scalars = {}, {}, dict.fromkeys(SCALARS, np.nan)
-    return cell
+            cell.verdict.add_error(error, allow)
+    return cell if cell.verdict.passed else cell.without_features()
 
 
-def _examine(case: quality.Case, cell: Cell, drop_failed: bool, allow: Collection[str]) -> None:
+def _examine(cell: Cell, recording: Recording, protocol, drop_failed: bool, allow: Collection[str]) -> None:
     """Fill in ``cell`` stage by stage; stop after the stage that costs it."""
-    def judged(stage: str) -> bool:
-        quality.apply(stage, case, cell.verdict, allow)
-        return cell.verdict.passed
+    every = len(recording.sweeps) + len(recording.set_aside)
+    if not recording.sweeps:
+        cell.verdict.add("no_sweeps", "; ".join(["found no current-clamp sweep that can be read, expected some",
+                                                 *recording.left_out()]))
+        return
+    recording = _read(recording, protocol)
+    for code, texts in (("reader_note", recording.notes), ("sweeps_set_aside", recording.left_out())):
+        for text in texts:
+            cell.verdict.add(code, text)
+    cell.prepared = Prepared(recording, protocol)
+    cell.protocol = cell.prepared.protocol
+    long = len(cell.prepared.of("long_square"))
+    cell.sweeps = every, long, 0
+    for note in cell.protocol.notes:
+        cell.verdict.add("protocol", note)
+    quality.apply("recording", cell, allow)
+    if not cell.verdict.passed:
+        return
+    _leave_out_incomplete(cell)
+    cell.sweeps = every, long, len(cell.prepared.of("long_square"))
+    quality.apply("samples", cell, allow)
+    quality.apply("families", cell, allow)
+    if not cell.verdict.passed:
+        return
 
-    if not judged("file"):
-        return
-    case.recording = Recording(case.source)
-    case.dataset = protocols.Dataset(case.recording)
-    case.long = protocols.numbers_of(case.dataset, case.dataset.ontology.long_square_names)
-    cell.species, cell.subject_id = case.recording.species, case.recording.subject_id
-    cell.session_id = case.recording.session_id
-    cell.sweeps = len(case.recording.all_sweep_numbers), len(case.long), 0
-    if not judged("recording") or not judged("samples"):
-        return
-    case.checked = protocols.check_sweeps(case.dataset)
-    if not judged("sweeps"):
-        return
+    needed = cell.prepared
+    if not cell.verdict.families:
+        cell.checked = check_sweeps(cell.prepared)
+        if drop_failed:
+            failed = cell.checked.loc[cell.checked["fails"].map(len) > 0, "position"]
+            needed = cell.prepared.only(set(range(len(recording.sweeps))) - cell.prepared.left_out - set(failed))
+    found = scalar_features(needed, as_published=not cell.verdict.families)
+    cell.features, cell.missing, cell.behind, cell.scalars = found.features, found.missing, found.sweeps, found.scalars
+    for code, text in found.notes:
+        cell.verdict.add(code, text)
+    if not cell.verdict.families:
+        _families(cell, drop_failed)
+    quality.apply("result", cell, allow)
+    if cell.verdict.families:
+        cell.paper, cell.official = {}, {}
 
-    case.official = extraction.official_families(case.dataset)
-    protocols.usable(case.dataset, case.checked, drop_failed)
-    case.long_squares = extraction.analyze_long_squares(case.dataset)
-    case.paper = extraction.paper_families(case.long_squares)
-    values, case.scalars_missing = scalar_features(case.dataset)
-    if case.long_squares.protocol is not None:
-        cell.sweeps = *cell.sweeps[:2], len(case.long_squares.protocol.numbers)
-    judged("result")
-    cell.paper, cell.official, cell.scalars = case.paper.values, case.official.values, values
+
+def _read(recording: Recording, protocol) -> Recording:
+    """All sweeps read but those whose Allen code says that no analysis needs them."""
+    asked = set(protocol or ())
+    idle = [s for s in recording.sweeps
+            if named_kind(s.stimulus_name) in ("other", "chirp") and s.stimulus_name not in asked]
+    if len(idle) < len(recording.sweeps):
+        recording.sweeps = [s for s in recording.sweeps if s not in idle]
+    return recording.read()
+
+
+def _leave_out_incomplete(cell: Cell) -> None:
+    """Leave out sweeps that lack samples which the analysis uses, with a note."""
+    prepared, holes, short = cell.prepared, [], []
+    for kind in KINDS:
+        for k in prepared.of(kind):
+            raw, used = prepared.recording.sweeps[k], prepared.used(k)
+            v = raw.v_mv[used]
+            missing = np.isnan(v)
+            if kind == "ramp":  # may break off at any time after the first action potential
+                missing = missing[:len(v) // 10]
+            if not missing.any() and (v.any() or not len(v)) and not (len(v) and v[-1] == 0 and v[len(v) // 2] == 0):
+                continue
+            finite = np.flatnonzero(~missing)
+            hole = finite.size and missing[finite[0]:finite[-1]].any()
+            (holes if hole else short).append(prepared.number(k))
+            prepared.left_out.add(k)
+    if holes:
+        cell.verdict.add("nan_hole", f"left out {quality.some(holes)}: samples are missing inside the response")
+    if short:
+        cell.verdict.add("sweep_incomplete", f"left out {quality.some(short)}: the data end before the stimulus does")
+
+
+def _families(cell: Cell, drop_failed: bool) -> None:
+    official = extraction.official_families(cell.prepared)
+    keep = cell.checked["passed"] if drop_failed else cell.checked["tags"].map(len) == 0
+    usable = cell.prepared.only(cell.checked.loc[keep.astype(bool), "position"])
+    cell.long_squares = extraction.analyze_long_squares(usable)
+    paper = extraction.paper_families(cell.long_squares)
+    cell.paper, cell.official = paper.values, official.values
+    cell.lost = {"paper": paper.missing, "official": official.missing}
+    cell.sweeps = *cell.sweeps[:2], len(usable.of("long_square"))
+
+
+__all__ = ["Cell", "extract", "extract_all"]

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from patchtype.arguments import processes, seconds
 from patchtype.recordings import batch, quality, results, sources
+from patchtype.recordings.text import clean
+
+PROTOCOLS = ("long_square", "short_square", "ramp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", nargs="+",
-        help="NWB files, folders, addresses, or a dandiset with version such as 000020/0.210913.1639",
+        help="NWB 2 or Axon files (.nwb, .abf), folders, addresses, or a dandiset such as 000020/0.210913.1639",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the results; a stopped run goes on there")
-    parser.add_argument("--workers", type=processes, default=os.cpu_count(), help="processes (one per core; 0: none)")
+    parser.add_argument("--electrode", metavar="NAME", help="only this electrode of files with several; without it "
+                        "each electrode is a cell of its own")
+    parser.add_argument("--protocol", action="append", default=[], type=_protocol, metavar="NAME=KIND",
+                        help="what the stimulus of that name is, such as FI_curve=long_square, where the command does "
+                        f"not show it; one of {', '.join(PROTOCOLS)}; repeatable")
+    parser.add_argument("--jobs", "--workers", dest="jobs", type=processes, default=os.cpu_count(), metavar="N",
+                        help="processes (one per core; 0: none)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="work on this Dask cluster instead")
-    parser.add_argument("--stream", action="store_true", help="read remote files in blocks: less traffic, more waiting")
+    parser.add_argument("--stream", action="store_true",
+                        help="read remote NWB files in blocks: less traffic, more waiting; all blocks come from one "
+                        "version of the file, but its checksum is compared only where every block was read")
     parser.add_argument("--cache", metavar="DIR", help="where a worker keeps the one file it has fetched")
     parser.add_argument("--timeout", type=seconds, default=60.0, help="seconds without a byte that end an attempt")
     parser.add_argument("--drop-failed-sweeps", action="store_true", help="leave out sweeps beyond ipfx's limits")
@@ -27,34 +41,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow", action="append", default=[], metavar="CODE", choices=sorted(quality.RULES),
         help="a quality reason that costs no cell this time, such as no_short_squares; repeatable",
     )
+    parser.add_argument("--json", action="store_true", help="print one JSON object with every cell's verdict instead")
     parser.add_argument("--dry-run", action="store_true", help="only say how many files and GB")
     parser.add_argument("--dandi-api", metavar="URL", help=argparse.SUPPRESS)
     parser.epilog = ("Exit status: 0 there are results; 1 not one recording passed, the reasons are printed; "
-                     "2 the call was wrong.")
+                     "2 the call was wrong, or the disk is full.")
+
+
+def _protocol(text: str) -> tuple[str, str]:
+    name, _, kind = text.rpartition("=")
+    if not name or kind not in PROTOCOLS:
+        raise argparse.ArgumentTypeError(
+            f"found {clean(text)!r}, expected NAME=KIND with a kind among {', '.join(PROTOCOLS)}")
+    return name, kind
 
 
 def main(args: argparse.Namespace) -> int:
     """Extract; 0 when it could do its work, 1 when not one recording passed, 2 when the call was wrong."""
     try:
         return _extract(args)
-    except (ValueError, FileNotFoundError) as error:
+    except OSError as error:
+        if error.errno not in batch.FULL and not isinstance(error, FileNotFoundError):
+            raise
+        said = "no space left on the disk" if error.errno in batch.FULL else error
+        print(f"error: found {said}"
+              + (f" at {clean(error.filename or args.out)}, expected room for the results; free some and give the same "
+                 "command again, finished cells are kept" if error.errno in batch.FULL else ""), file=sys.stderr)
+        return 2
+    except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
 def _extract(args: argparse.Namespace) -> int:
     assets = sources.find(args.source, args.dandi_api)
-    print(batch.plan(assets, args.out))
+    said = batch.plan(assets, args.out)
     if args.dry_run:
+        print(json.dumps({"plan": said}) if args.json else said)
         return 0
+    if not args.json:
+        print(said)
     options = batch.Options(
-        args.drop_failed_sweeps, tuple(args.allow), args.stream, args.cache, timeout=args.timeout
+        args.drop_failed_sweeps, tuple(args.allow), args.electrode, tuple(args.protocol), args.stream, args.cache,
+        timeout=args.timeout,
     )
-    table = batch.run(assets, args.out, options, workers=args.workers, scheduler=args.scheduler)
+    table = batch.run(assets, args.out, options, workers=args.jobs, scheduler=args.scheduler)
     results.carry_labels([Path(source) for source in args.source if Path(source).is_dir()], args.out)
-    print(results.funnel(table).to_string(index=False))
-    for row in table[~table["passed"]].head(20).itertuples():
-        print(f"{row.cell_id}: {row.explanation}")
-    if (~table["passed"]).sum() > 20:
-        print(f"and {(~table['passed']).sum() - 20} more in {args.out / 'cells.parquet'}")
+    if args.json:
+        print(summary(table, args.out))
+    else:
+        print(results.funnel(table).to_string(index=False))
+        for row in table[~table["passed"]].head(20).itertuples():
+            print(f"{row.cell_id}: {row.explanation}")
+        if (~table["passed"]).sum() > 20:
+            print(f"and {(~table['passed']).sum() - 20} more in {clean(args.out / 'cells.parquet')}")
     return 0 if table["passed"].any() else 1
+
+
+def summary(table: pd.DataFrame, out: Path) -> str:
+    """What a run gave, for programs: one JSON object in ASCII.
+
+    Keys: ``out``, ``recordings``, ``passed``, ``cells``; a cell has ``cell_id``, ``passed``, ``species``, ``reasons`` and
+    ``notes`` (codes) and ``explanation``.
+    """
+    cells = table[["cell_id", "passed", "species", "reasons", "notes", "explanation"]].to_dict("records")
+    for cell in cells:
+        cell |= {kind: [code for code in cell[kind].split(";") if code] for kind in ("reasons", "notes")}
+    return json.dumps({"out": str(out), "recordings": len(cells), "passed": int(table["passed"].sum()), "cells": cells})

@@ -23,14 +23,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
-from ipfx import feature_vectors, script_utils, stim_features, stimulus_protocol_analysis
+from ipfx import feature_vectors, stimulus_protocol_analysis
 from ipfx import time_series_utils as tsu
 from ipfx.data_set_features import detection_parameters, extractors_for_sweeps
 from ipfx.error import FeatureError
 from ipfx.feature_extractor import SpikeTrainFeatureExtractor
 from ipfx.stimulus import StimulusType
+from ipfx.sweep import SweepSet
 
-from patchtype.recordings.protocols import Dataset, Protocol, aligned, numbers_of
+from patchtype.recordings.protocols import Prepared, Window, aligned, window
 from patchtype.recordings.spikes import SpikeExtractor
 
 #: Features of single spikes that are followed through a train: family → ipfx's column.
@@ -82,14 +83,14 @@ class Families:
 class LongSquares:
     """Long squares as ipfx analysed them; ``features`` is None where that failed, ``error`` says how."""
 
-    protocol: Protocol | None
+    protocol: Window | None
     features: dict | None = None
     error: Exception | str = "no usable long-square sweep"
 
 
-def analyze_long_squares(dataset: Dataset) -> LongSquares:
-    """Spikes and subthreshold features of all long squares of the data set, in the paper's window."""
-    protocol = aligned(dataset, dataset.ontology.long_square_names)
+def analyze_long_squares(prepared: Prepared) -> LongSquares:
+    """Spikes and subthreshold features of all long squares, in the paper's window."""
+    protocol = aligned(prepared, "long_square")
     if protocol is None:
         return LongSquares(None)
     analysis = stimulus_protocol_analysis.LongSquareAnalysis(
@@ -156,23 +157,23 @@ def whole_bins(t: np.ndarray, start: float, end: float) -> float:
     return float(t[last - (last - first) % width]) - MARGIN
 
 
-def official_families(dataset: Dataset) -> Families:
-    """The families as ipfx's script computes them with its default options, from an unfiltered data set.
+def official_families(prepared: Prepared) -> Families:
+    """The families as ipfx's script computes them with its default options, from all sweeps.
 
     All three protocols are needed, as in the script: without one of them the cell has none.
     """
     out = Families()
     try:
-        out.values = _official(dataset)
+        out.values = _official(prepared)
     except Exception as error:  # noqa: BLE001 - the script, too, loses the cell on any error
         out.lose(FAMILIES, error)
     return out
 
 
-def _official(dataset: Dataset) -> dict[str, np.ndarray]:
-    long_sweeps, long_features, start, end = _official_long_squares(dataset)
-    short_sweeps, short_features = _official_short_squares(dataset)
-    ramp_sweeps, ramp_features = _official_ramps(dataset)
+def _official(prepared: Prepared) -> dict[str, np.ndarray]:
+    long_sweeps, long_features, start, end = _official_long_squares(prepared)
+    short_sweeps, short_features = _official_short_squares(prepared)
+    ramp_sweeps, ramp_features = _official_ramps(prepared)
 
     by_amplitude, deflection = feature_vectors.identify_subthreshold_hyperpol_with_amplitudes(
         long_features, long_sweeps
@@ -202,8 +203,8 @@ def _official(dataset: Dataset) -> dict[str, np.ndarray]:
     }
 
 
-def _official_long_squares(dataset: Dataset):
-    sweeps, start, end = _valid(dataset, dataset.ontology.long_square_names, "long")
+def _official_long_squares(prepared: Prepared):
+    sweeps, start, end = _valid(prepared, "long_square")
     spikes, trains = extractors_for_sweeps(
         sweeps, start=start, end=end, min_peak=-25, **detection_parameters(StimulusType.LONG_SQUARE)
     )
@@ -213,8 +214,8 @@ def _official_long_squares(dataset: Dataset):
     return sweeps, analysis.analyze(sweeps), start, end
 
 
-def _official_short_squares(dataset: Dataset):
-    sweeps, start, end = _valid(dataset, dataset.ontology.short_square_names, "short")
+def _official_short_squares(prepared: Prepared):
+    sweeps, start, end = _valid(prepared, "short_square")
     spikes, trains = extractors_for_sweeps(
         sweeps, est_window=[start, start + SHORT_SQUARE_WINDOW], start=start, end=end + 0.05,
         reject_at_stim_start_interval=0.0002, **detection_parameters(StimulusType.SHORT_SQUARE),
@@ -223,24 +224,29 @@ def _official_short_squares(dataset: Dataset):
     return sweeps, analysis.analyze(sweeps)
 
 
-def _official_ramps(dataset: Dataset):
-    numbers = numbers_of(dataset, dataset.ontology.ramp_names)
-    if not numbers:
+def _official_ramps(prepared: Prepared):
+    positions = prepared.of("ramp")
+    if not positions:
         raise FeatureError("no ramp sweep")
-    sweeps = dataset.sweep_set(numbers)
-    first = sweeps.sweeps[0]
-    start = stim_features.get_stim_characteristics(first.i, first.t)[0]
-    spikes, trains = extractors_for_sweeps(sweeps, start=start, **detection_parameters(StimulusType.RAMP))
+    sweeps = prepared.sweep_set(positions)
+    spikes, trains = extractors_for_sweeps(
+        sweeps, start=window(sweeps.sweeps[0])[0], **detection_parameters(StimulusType.RAMP))
     analysis = stimulus_protocol_analysis.RampAnalysis(SpikeExtractor.like(spikes), trains)
     return sweeps, analysis.analyze(sweeps)
 
 
-def _valid(dataset: Dataset, names, kind: str):
-    """Sweeps that last 0.2 s beyond the step, and the window of the step (s)."""
-    numbers = numbers_of(dataset, names)
-    if not numbers:
-        raise FeatureError(f"no {kind}-square sweep")
-    sweeps, start, end = script_utils.validate_sweeps(dataset, numbers)
-    if start is None or not sweeps.sweeps:
-        raise FeatureError(f"no {kind}-square sweep lasts 0.2 s beyond its step")
-    return sweeps, start, end
+def _valid(prepared: Prepared, kind: str):
+    """Sweeps that last 0.2 s beyond the stimulus and are not empty at its end, and the stimulus' window (s)."""
+    words = kind.replace("_", "-")
+    sweeps = [prepared.sweep(k) for k in prepared.of(kind)]
+    if not sweeps:
+        raise FeatureError(f"no {words} sweep")
+    start, end = window(sweeps[-1])
+    good = []
+    for sweep in sweeps:
+        last = tsu.find_time_index(sweep.t, end)
+        if sweep.t[-1] >= end + MARGIN and not np.all(sweep.v[last - 100:last] == 0):
+            good.append(sweep)
+    if not good:
+        raise FeatureError(f"no {words} sweep lasts 0.2 s beyond its stimulus")
+    return SweepSet(good), start, end

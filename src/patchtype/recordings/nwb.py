@@ -22,21 +22,11 @@ from ipfx.dataset.ephys_nwb_data import EphysNWBData
 from ipfx.stimulus import StimulusOntology
 
 from patchtype.files import whole
+from patchtype.recordings.recording import RecordingError
 
 CURRENT_CLAMP, VOLTAGE_CLAMP = "CurrentClamp", "VoltageClamp"
 CHUNK = 32_768  # samples; 128 kB before compression, about one request when streamed
 SPECIES_LATIN = {"mouse": "Mus musculus", "human": "Homo sapiens"}
-
-
-class RecordingError(Exception):
-    """A recording that cannot be used. ``code`` is the short name of the reason, see `quality.RULES`."""
-
-    def __init__(self, code: str, text: str):
-        super().__init__(text)
-        self.code = code
-
-    def __reduce__(self):
-        return type(self), (self.code, str(self))
 
 
 @dataclass(frozen=True)

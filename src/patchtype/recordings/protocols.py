@@ -1,40 +1,41 @@
-"""The sweeps of one recording, ready for analysis: read once, at 50 kHz, checked by ipfx's sweep rules."""
+"""The sweeps of one recording, ready for analysis: their protocol known, at 50 kHz, checked by ipfx's sweep rules."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 from ipfx import epochs, qc_feature_evaluator, qc_feature_extractor, qc_features
-from ipfx.dataset.ephys_data_set import EphysDataSet
-from ipfx.epochs import get_stim_epoch
 from ipfx.sweep import Sweep, SweepSet
 from scipy.signal import resample_poly
 
-from patchtype.recordings.nwb import CURRENT_CLAMP, Recording, RecordingError
+from patchtype.recordings.commands import KINDS, Protocol, Step, recognise
+from patchtype.recordings.recording import Recording
 
 RATE = 50_000.0  # Hz, the rate at which the families are defined
 LOWEST_RATE = 25_000.0  # Hz, twice the 10 kHz that ipfx's filter lets through, and a margin
 RATE_TOLERANCE = 1e-4  # relative; acquisition clocks are this good
+BASELINE_S = 0.1  # s before the step in which the resting potential is measured
+FILTER_KHZ = 10.0  # of ipfx's low pass
 
 
-def resample(stimulus: np.ndarray, response: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
+def resample(command: np.ndarray, response: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
     """A sweep at 50 kHz.
 
     Parameters: command (pA) and response (mV), 1-d, equal length; ``rate`` (Hz) at which they were sampled.
     The response is interpolated by a polyphase filter; a tail of NaN stays NaN. The command is held between
-    samples, for ipfx finds the step at the exact sample where the command changes.
+    samples, for a step begins at the exact sample where the command changes.
 
     >>> i, v = resample(np.zeros(100), np.full(100, -70.0), 25_000)
     >>> len(i), len(v), bool(np.allclose(v, -70))
     (200, 200, True)
     """
-    ratio = Fraction(RATE / rate).limit_denominator(1000)
-    up, down = ratio.numerator, ratio.denominator
-    n = len(stimulus) * up // down
-    held = stimulus[np.minimum(np.arange(n) * down // up, len(stimulus) - 1)]
+    up, down = _ratio(rate)
+    n = len(command) * up // down
+    held = command[np.minimum(np.arange(n) * down // up, len(command) - 1)]
     finite = np.flatnonzero(~np.isnan(response))
     end = finite[-1] + 1 if finite.size else 0
     out = np.full(n, np.nan, dtype=response.dtype)
@@ -45,91 +46,157 @@ def resample(stimulus: np.ndarray, response: np.ndarray, rate: float) -> tuple[n
     return held, out
 
 
-def epochs_of(stimulus: np.ndarray, response: np.ndarray, rate: float) -> dict[str, tuple[int, int] | None]:
+def _ratio(rate: float) -> tuple[int, int]:
+    ratio = Fraction(RATE / rate).limit_denominator(1000)
+    return ratio.numerator, ratio.denominator
+
+
+def is_slow(rate: float) -> bool:
+    """Whether a rate (Hz) is too low for the families; such sweeps are analysed as they are, without a filter.
+
+    >>> is_slow(20_000.0), is_slow(25_000.0)
+    (True, False)
+    """
+    return rate < LOWEST_RATE * (1 - RATE_TOLERANCE)
+
+
+def epochs_of(step: Step, test_pulse: tuple[float, float, float] | None, response: np.ndarray, rate: float,
+              onset: int | None = None, end: int | None = None) -> dict[str, tuple[int, int] | None]:
     """Test, sweep, recording, stimulus and experiment epochs of one sweep, as (first, last) sample.
 
-    Equal to what `ipfx.sweep.Sweep.detect_epochs` finds, from one search for edges of the command.
+    Equal to what `ipfx.sweep.Sweep.detect_epochs` finds where the command is a test pulse and one stimulus.
+    ``onset`` and ``end``: samples of the stimulus, if the sweep was resampled.
     """
-    edges = np.flatnonzero(np.diff(stimulus))
-    test = None
-    if len(edges) and edges[0] < epochs.TEST_PULSE_MAX_TIME * rate:
-        if len(edges) == 1:
-            raise RecordingError("test_pulse_open", "found a test pulse that starts and never ends, expected two edges")
-        test = 0, int(edges[1] + 1 + edges[0])
+    test = stim = experiment = None
+    if test_pulse:
+        test = 0, round(test_pulse[0] * rate) + round(test_pulse[1] * rate) - 1
     nan = np.isnan(response)
     last = len(response) - 1 - int(np.argmin(nan[::-1])) if len(response) and not nan.all() else 0
-    inside = edges[edges < last][2 if test else 0:]
-    stim = experiment = None
-    if len(inside) >= 2:
-        stim = int(inside[0] + 1), int(inside[-1])
+    if step.kind != "unknown" and step.end_s > step.onset_s:
+        onset = round(step.onset_s * rate) if onset is None else onset
+        end = round(step.end_s * rate) if end is None else end
+        stim = onset, end - 1
         before, after = (int(s * rate) for s in (epochs.PRESTIM_STABILITY_EPOCH, epochs.POSTSTIM_STABILITY_EPOCH))
         experiment = stim[0] - before, stim[1] + after
-    return {"test": test, "sweep": (0, len(stimulus) - 1), "recording": (0, last), "stim": stim,
+    return {"test": test, "sweep": (0, len(response) - 1), "recording": (0, last), "stim": stim,
             "experiment": experiment}
 
 
-class Dataset(EphysDataSet):
-    """`EphysDataSet` whose sweeps are read, resampled and divided into epochs once.
+class Prepared:
+    """The sweeps of a recording as ipfx analyses them, each read, resampled and divided into epochs once.
 
-    Parameters: ``recording``, a `Recording` or any other ipfx data interface.
+    Sweeps are named by their position in the recording. The command of each is without its holding level.
+
+    >>> from patchtype.recordings.recording import Sweep as Raw
+    >>> command = np.r_[np.zeros(5000), np.full(10_000, -50.0), np.zeros(5000)]
+    >>> raw = Raw(0, "sweep 0", 20_000.0, 20_000, lambda: (np.full(20_000, -70.0), command - 30))
+    >>> ready = Prepared(Recording("a", [raw]))
+    >>> ready.of("long_square"), ready.sweep(0).i.min(), ready.protocol.steps[0].holding_pa
+    ([0], -50.0, -30.0)
     """
 
-    def __init__(self, recording):
-        super().__init__(data=recording)
+    def __init__(self, recording: Recording, protocol: Protocol | Mapping[str, str] | None = None):
+        self.recording = recording
+        self.protocol = protocol if isinstance(protocol, Protocol) else recognise(recording, protocol)
+        self.left_out: set[int] = set()
         self._sweeps: dict[int, Sweep] = {}
         self._times: dict[tuple[int, float], np.ndarray] = {}
 
-    def limit(self, rows: pd.DataFrame) -> None:
-        """Go on with these rows of the sweep table only."""
-        self.sweep_info = rows.to_dict("records")
-        if not len(rows):
-            self._sweep_table = rows  # ipfx takes an empty choice for no choice and would keep every sweep
+    def of(self, kind: str) -> list[int]:
+        """Positions of the sweeps of one kind, but for those in ``left_out``."""
+        return [k for k in self.protocol.of(kind) if k not in self.left_out]
 
-    def get_sweep_data(self, sweep_number: int) -> dict:
-        """Stimulus (pA) and response (mV) at 50 kHz; zeros at the end of the response become NaN."""
-        data = dict(self._data.get_sweep_data(sweep_number))
-        stimulus, response, rate = data["stimulus"], data["response"], data["sampling_rate"]
-        if len(stimulus) != len(response):
-            raise RecordingError(
-                "length_mismatch",
-                f"found {len(response)} samples of response and {len(stimulus)} of stimulus in sweep {sweep_number}, "
-                "expected as many of both",
-            )
-        if len(response) and response[-1] == 0 and response.any():
-            response = response.copy()
-            response[np.flatnonzero(response)[-1] + 1:] = np.nan
-        if abs(rate / RATE - 1) > RATE_TOLERANCE:
-            if rate < LOWEST_RATE * (1 - RATE_TOLERANCE):
-                raise RecordingError("sampling_rate_low", low_rate(sweep_number, rate))
-            stimulus, response = resample(stimulus, response, rate)
-            data["sampling_rate"] = RATE
-        return data | {"stimulus": stimulus, "response": response}
+    def only(self, keep: Iterable[int]) -> Prepared:
+        """The same with these sweeps only; nothing is read again."""
+        other = Prepared(self.recording, self.protocol)
+        other.left_out = set(range(len(self.recording.sweeps))) - set(keep)
+        other._sweeps, other._times = self._sweeps, self._times
+        return other
 
-    def sweep(self, sweep_number: int) -> Sweep:
+    def number(self, k: int) -> int:
+        """The file's own number of a sweep."""
+        return self.recording.sweeps[k].number
+
+    @property
+    def baseline_s(self) -> float:
+        """Time before a step over which the baseline is measured (s): 0.1, or what is constant."""
+        return min(BASELINE_S, self.protocol.quiet_s)
+
+    def filter_khz(self, k: int) -> float | None:
+        """Cutoff (kHz) of the filter before slopes are taken; None where the sampling is too slow for it."""
+        return None if is_slow(self.recording.sweeps[k].rate) else FILTER_KHZ
+
+    def used(self, k: int) -> slice:
+        """The samples of a sweep as recorded that the analysis uses: from the baseline to the end of the stimulus."""
+        step, raw = self.protocol.steps[k], self.recording.sweeps[k]
+        before = self.baseline_s if step.kind == "long_square" else 0.01
+        return slice(max(round((step.onset_s - before) * raw.rate), 0), round(step.end_s * raw.rate))
+
+    def sweep(self, k: int) -> Sweep:
         """A sweep of its own to align and select in; the arrays behind it are shared and never changed."""
-        if sweep_number not in self._sweeps:
-            data = self.get_sweep_data(sweep_number)
-            voltage, current, rate = data["response"], data["stimulus"], data["sampling_rate"]
-            shape = len(current), rate
-            if shape not in self._times:
-                self._times[shape] = np.arange(shape[0]) / rate
-            self._sweeps[sweep_number] = Sweep(
-                t=self._times[shape], v=voltage, i=current, clamp_mode=CURRENT_CLAMP, sampling_rate=rate,
-                sweep_number=sweep_number, epochs=epochs_of(current, voltage, rate),
-            )
-        kept = self._sweeps[sweep_number]
-        return Sweep(
-            t=kept._t, v=kept._v, i=kept._i, clamp_mode=kept.clamp_mode, sampling_rate=kept.sampling_rate,
-            sweep_number=sweep_number, epochs=dict(kept.epochs),
-        )
+        if k not in self._sweeps:
+            self._sweeps[k] = self._made(k)
+        kept = self._sweeps[k]
+        return Sweep(t=kept._t, v=kept._v, i=kept._i, clamp_mode=kept.clamp_mode, sampling_rate=kept.sampling_rate,
+                     sweep_number=kept.sweep_number, epochs=dict(kept.epochs))
+
+    def _made(self, k: int) -> Sweep:
+        raw, step = self.recording.sweeps[k], self.protocol.steps[k]
+        v, i, rate = _whole(raw.v_mv, self.used(k)), self._command(k), raw.rate
+        onset, end = round(step.onset_s * rate), round(step.end_s * rate)
+        if abs(rate / RATE - 1) > RATE_TOLERANCE and not is_slow(rate):
+            i, v = resample(i, v, rate)
+            up, down = _ratio(rate)
+            onset, end, rate = -(-onset * up // down), -(-end * up // down), RATE
+        shape = len(i), rate
+        if shape not in self._times:
+            self._times[shape] = np.arange(shape[0]) / rate
+        return Sweep(t=self._times[shape], v=v, i=i, clamp_mode="CurrentClamp", sampling_rate=rate,
+                     sweep_number=raw.number,
+                     epochs=epochs_of(step, self.protocol.test_pulse, v, rate, onset, end))
+
+    def _command(self, k: int) -> np.ndarray:
+        """Command (pA) from the holding level on."""
+        raw, step = self.recording.sweeps[k], self.protocol.steps[k]
+        i = raw.i_pa
+        if raw.number in self.protocol.noisy:
+            i = np.zeros(len(i))
+            i[round(step.onset_s * raw.rate):round(step.end_s * raw.rate)] = round(step.amplitude_pa, 1)
+            return i
+        missing = np.isnan(i)
+        if missing.any():
+            i = np.where(missing, step.holding_pa, i)
+        return np.round(i - step.holding_pa, 6) if step.holding_pa else i
+
+    def sweep_set(self, positions: Iterable[int]) -> SweepSet:
+        """Sweeps for ipfx."""
+        return SweepSet([self.sweep(k) for k in positions])
 
 
-def low_rate(sweep_number: int, rate: float) -> str:
-    """The sentence that refuses a sampling rate."""
-    return (
-        f"found sweep {sweep_number} sampled at {rate / 1e3:g} kHz, expected at least {LOWEST_RATE / 1e3:g} kHz; "
-        "slower sampling loses the shape of the spike, leave the cell out"
-    )
+def _whole(response: np.ndarray, used: slice) -> np.ndarray:
+    """A response (mV) whose end is NaN where it was not recorded, and without gaps before the samples in use."""
+    if not len(response):
+        return response
+    missing = np.isnan(response)
+    tail = int(np.flatnonzero(response)[-1]) + 1 if response[-1] == 0 and response.any() else len(response)
+    later = np.flatnonzero(missing[used.stop:tail])
+    if later.size:
+        tail = used.stop + int(later[0])
+    if tail == len(response) and not missing.any():
+        return response
+    response = response.copy()
+    response[tail:] = np.nan
+    early = np.flatnonzero(missing[:used.start])
+    if early.size:
+        response[:early[-1] + 1] = response[early[-1] + 1]
+    return response
+
+
+def window(sweep: Sweep) -> tuple[float, float]:
+    """Start and end (s) of a sweep's stimulus as ipfx reckons them: to the sample after the last."""
+    first, last = sweep.epochs["stim"]
+    start = float(sweep._t[first])
+    return start, start + float(sweep._t[last] - sweep._t[first - 1])
 
 
 def sweep_noise(sweep: Sweep, is_ramp: bool) -> dict[str, float | None]:
@@ -157,7 +224,7 @@ def sweep_noise(sweep: Sweep, is_ramp: bool) -> dict[str, float | None]:
 
 
 def amplitude(sweep: Sweep) -> float:
-    """Largest command (pA) after the test pulse, with its sign; 0 where there is no stimulus."""
+    """Largest command (pA) of the stimulus, with its sign; 0 where there is no stimulus."""
     if sweep.epochs["stim"] is None:
         return 0.0
     first, last = sweep.epochs["stim"]
@@ -166,33 +233,32 @@ def amplitude(sweep: Sweep) -> float:
     return float(high if abs(high) > abs(low) else low)
 
 
-def check_sweeps(dataset: Dataset) -> pd.DataFrame:
-    """What ipfx's sweep rules say of every current-clamp sweep of the data set.
+def check_sweeps(prepared: Prepared) -> pd.DataFrame:
+    """What ipfx's sweep rules say of every sweep with a stimulus.
 
-    Returns one row per sweep: its row of ipfx's sweep table, ``stimulus_amplitude`` (pA), noise (mV),
-    ``tags`` (list: why the sweep cannot be used), ``passed`` (False where tagged or beyond a limit) and
-    ``fails`` (list: which limits it exceeds).
+    Returns one row per sweep: ``position`` in the recording, ``sweep_number``, ``kind``, ``stimulus_amplitude`` (pA),
+    noise (mV), ``tags`` (list: why the sweep cannot be used for the families), ``passed`` (False where tagged or
+    beyond a limit) and ``fails`` (list: which limits it exceeds).
     """
-    names, rows = dataset.ontology, []
-    table = dataset.sweep_table
-    if len(table):
-        table = dataset.filtered_sweep_table(clamp_mode=CURRENT_CLAMP, stimuli_exclude=["Test", "Search"])
-    criteria = qc_feature_evaluator.load_default_qc_criteria()
-    for row in table.to_dict("records"):
-        sweep = dataset.sweep(row["sweep_number"])
-        is_ramp = row["stimulus_name"] in names.ramp_names
-        tags = qc_feature_extractor.check_sweep_integrity(sweep, is_ramp)
-        row |= {"stimulus_amplitude": amplitude(sweep), "tags": tags, "fails": []}
+    rows, criteria = [], qc_feature_evaluator.load_default_qc_criteria()
+    for k in sorted(k for kind in KINDS for k in prepared.of(kind)):
+        sweep, kind = prepared.sweep(k), prepared.protocol.steps[k].kind
+        tags = qc_feature_extractor.check_sweep_integrity(sweep, kind == "ramp")
+        if sweep.epochs["experiment"] and sweep.epochs["experiment"][0] < 0:
+            tags.append("Recording started after the experiment epoch")
+        row = {"position": k, "sweep_number": sweep.sweep_number, "kind": kind, "stimulus_name": kind, "tags": tags,
+               "fails": [], "stimulus_amplitude": amplitude(sweep)}
         if not tags:
-            row |= sweep_noise(sweep, is_ramp)
-            row["fails"] = qc_feature_evaluator.qc_current_clamp_sweep(row, is_ramp, criteria)
+            row |= sweep_noise(sweep, kind == "ramp")
+            row["fails"] = qc_feature_evaluator.qc_current_clamp_sweep(row, kind == "ramp", criteria)
         rows.append(row | {"passed": not tags and not row["fails"]})
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["sweep_number", "tags", "passed", "fails"])
+    return pd.DataFrame(rows) if rows else pd.DataFrame(
+        columns=["position", "sweep_number", "kind", "tags", "passed", "fails"])
 
 
 @dataclass
-class Protocol:
-    """The sweeps of one stimulus protocol and its stimulus window (s)."""
+class Window:
+    """The sweeps of one kind, aligned, and their stimulus window (s)."""
 
     sweeps: SweepSet
     numbers: list[int]
@@ -200,41 +266,21 @@ class Protocol:
     end: float
 
 
-def usable(dataset: Dataset, checked: pd.DataFrame, drop_failed: bool = False) -> None:
-    """Limit the data set to sweeps without tags, and with ``drop_failed`` to those within all limits.
-
-    ipfx's own `drop_failed_sweeps` does the first only, in spite of its name.
-    """
-    keep = checked["passed"] if drop_failed else checked["tags"].map(len) == 0
-    dataset.limit(checked[keep.astype(bool)])
-
-
-def numbers_of(dataset: Dataset, names) -> list[int]:
-    """Numbers of the current-clamp sweeps with one of the stimulus names, ascending."""
-    if not len(dataset.sweep_table):
-        return []
-    table = dataset.filtered_sweep_table(clamp_mode=CURRENT_CLAMP, stimuli=names)
-    return sorted(int(n) for n in table["sweep_number"])
-
-
-def aligned(dataset: Dataset, names) -> Protocol | None:
-    """A protocol with time zero at the start of the experiment epoch, as the paper prepares it.
+def aligned(prepared: Prepared, kind: str) -> Window | None:
+    """The sweeps of one kind with time zero at the start of the experiment epoch, as the paper prepares them.
 
     The window is that of the first sweep, and its end is the last sample of the step: one sample less than
     the step lasts. None without sweeps.
     """
-    numbers = numbers_of(dataset, names)
-    if not numbers:
+    positions = prepared.of(kind)
+    if not positions:
         return None
-    sweeps = dataset.sweep_set(numbers)
-    sweeps.select_epoch("recording")
+    sweeps = prepared.sweep_set(positions)
     sweeps.align_to_start_of_epoch("experiment")
     first = sweeps.sweeps[0]
-    start, end = get_stim_epoch(first.i)
-    return Protocol(sweeps, numbers, float(first.t[start]), float(first.t[end]))
+    start, end = first.epochs["stim"]
+    return Window(sweeps, [prepared.number(k) for k in positions], float(first.t[start]), float(first.t[end]))
 
 
-def open_dataset(source, needed_only: bool = True) -> tuple[Recording, Dataset]:
-    """A recording and its data set. Close the recording after use."""
-    recording = Recording(source, needed_only=needed_only)
-    return recording, Dataset(recording)
+__all__ = ["LOWEST_RATE", "RATE", "RATE_TOLERANCE", "Prepared", "Window", "aligned", "amplitude", "check_sweeps",
+           "epochs_of", "is_slow", "replace", "resample", "sweep_noise", "window"]

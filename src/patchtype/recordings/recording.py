@@ -8,8 +8,52 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
+
+#: Why a file or a sweep cannot be read: code → why that matters. `quality` makes a rule of each.
+REASONS = MappingProxyType({
+    "file_missing": "A path that leads nowhere is a mistake of the list, not of the cell.",
+    "file_unreadable": "What is no regular file, or may not be opened, cannot be judged.",
+    "file_locked": "A file that another program is writing is not finished.",
+    "medium_failed": "A disk or network share that fails says nothing about the file.",
+    "not_hdf5": "NWB 2 files are HDF5; a saved error page is the usual impostor.",
+    "format_unknown": "Other formats have to be converted first.",
+    "file_truncated": "A download that stopped early opens, if at all, without its end.",
+    "data_corrupt": "A damaged chunk shows only when it is read.",
+    "filter_missing": "Samples may be compressed in a way that only a plugin undoes.",
+    "too_large": "A small file can declare more samples than the memory holds.",
+    "too_slow": "One cell must not keep all others waiting.",
+    "outside_file": "A recording must not read other files of the machine.",
+    "nwb_version_missing": "Without a version nobody knows where the sweeps are.",
+    "nwb_version_old": "NWB 1 keeps its sweeps elsewhere.",
+    "no_sweeps": "An aborted session leaves a file without sweeps.",
+    "voltage_clamp_only": "Spikes and membrane features need the voltage free to move.",
+    "electrode_unknown": "Several electrodes are several cells; one has to be named rightly.",
+    "sweep_numbers_missing": "A response has to be paired with its command.",
+    "sweep_number_twice": "Two responses with one number cannot be paired.",
+    "stimulus_missing": "A response without its command cannot be analysed.",
+    "stimulus_unknown": "Where a file does not say what was commanded, no amplitude is known.",
+    "unit_unexpected": "What the numbers are has to be known, or every feature is wrong.",
+    "rate_missing": "Without a sampling rate there is no time.",
+    "clocks_disagree": "Command and response are compared sample by sample.",
+    "length_mismatch": "Command and response are compared sample by sample.",
+    "samples_unexpected": "A sweep is one row of numbers.",
+    "download_failed": "A file that cannot be fetched says nothing about the cell; run again.",
+    "download_damaged": "Size or checksum differ from what the archive states; run again.",
+})
+#: What a reader notes without cost: code → why it is told. `quality` makes a rule of each of these, too.
+NOTES = MappingProxyType({
+    "reader_note": "What the reader did changes how the numbers are understood.",
+    "sweeps_set_aside": "A sweep that cannot be read costs only what needed it.",
+    "not_verified": "Without a comparison of checksums nobody knows whether the file came whole.",
+})
+#: Reasons that say nothing about the cell: such a verdict is not kept, the next run tries again.
+TRANSIENT = frozenset({
+    "file_unreadable", "file_locked", "medium_failed", "filter_missing", "too_slow", "download_failed",
+    "download_damaged", "worker_lost",
+})
 
 
 class RecordingError(Exception):
@@ -32,7 +76,7 @@ class Sweep:
     number : the file's own number of the sweep, or its position in the file, from 0
     where : where in the file it lies, for messages: ``"acquisition/data_00003_AD0"``, ``"sweep 3, channel 0"``
     rate : samples per second (Hz)
-    samples : number of samples
+    samples : number of samples that the file declares; the arrays are shorter where the command ends early
     load : gives ``(v_mv, i_pa)``, membrane potential (mV) and command (pA), 1-d float arrays of equal length;
         called once, when one of the two is first asked for
     stimulus_name : what the file calls the stimulus; empty when it says nothing
@@ -54,6 +98,10 @@ class Sweep:
     @cached_property
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
         return self.load()
+
+    def load_once(self) -> None:
+        """Read the arrays unless they have been read."""
+        _ = self._arrays
 
     @property
     def v_mv(self) -> np.ndarray:
@@ -92,3 +140,39 @@ class Recording:
     simulated: bool = False
     set_aside: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def read(self) -> Recording:
+        """Read every sweep; one that cannot be read is set aside with its reason.
+
+        Raises `RecordingError` when none is left, or for a reason that lies in the machine and not in the sweep.
+        """
+        kept, first = [], None
+        for sweep in self.sweeps:
+            try:
+                sweep.load_once()
+            except RecordingError as error:
+                if error.code in TRANSIENT - {"filter_missing"}:
+                    raise
+                first = first or error
+                self.set_aside[sweep.where] = str(error)
+            else:
+                kept.append(sweep)
+        self.sweeps = kept
+        if first and not kept:
+            raise first
+        return self
+
+    def left_out(self) -> list[str]:
+        """What was set aside, one sentence a reason.
+
+        >>> Recording("cell", [], set_aside={"sweep 1": "it is in voltage clamp", "sweep 2": "it is in voltage clamp"}
+        ...           ).left_out()
+        ['set aside 2 sweeps (sweep 1, sweep 2): it is in voltage clamp']
+        """
+        reasons: dict[str, list[str]] = {}
+        for where, why in self.set_aside.items():
+            reasons.setdefault(why, []).append(where)
+        return [
+            f"set aside {len(places)} sweep{'s' * (len(places) > 1)} ({', '.join(places[:3])}"
+            f"{', …' * (len(places) > 3)}): {why}" for why, places in reasons.items()
+        ]

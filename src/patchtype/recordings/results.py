@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,70 +17,109 @@ from patchtype.files import write_bytes
 from patchtype.recordings import quality
 from patchtype.recordings.cell import Cell
 from patchtype.recordings.extraction import WIDTHS
-from patchtype.recordings.scalars import SCALARS
+from patchtype.recordings.scalars import SCALARS, names
+from patchtype.recordings.text import as_csv, clean
 
+IDENTITY = ("species", "subject_id", "session_id")
+MORE = ("electrode", "format")
+FINDINGS = ("reasons", "notes", "families")
+SENTENCE = 1000  # characters of a reason or note
 COUNTS = ("n_sweeps", "n_long_squares", "n_long_squares_used")
 
 
-def packed(cell: Cell, size: int | None = None) -> bytes:
-    """One cell as the content of an ``npz`` file: families, scalars, and the rest as JSON."""
-    record = {
-        "cell_id": cell.cell_id, "species": cell.species, "subject_id": cell.subject_id,
-        "session_id": cell.session_id, **dict(zip(COUNTS, cell.sweeps, strict=True)), "bytes": size,
-        "reasons": [[f.code, f.text] for f in cell.verdict.reasons],
-        "notes": [[f.code, f.text] for f in cell.verdict.notes],
-    }
-    arrays = {f"{mode}/{k}": v for mode in WIDTHS for k, v in getattr(cell, mode).items()}
+def packed(cells: Sequence[Cell], size: int | None = None) -> bytes:
+    """The cells of one file as the content of an ``npz`` file: families, scalars, and the rest as JSON."""
+    record = {"bytes": size, "cells": [
+        {
+            "cell_id": clean(cell.cell_id), **{name: clean(getattr(cell, name)) for name in (*IDENTITY, *MORE)},
+            "simulated": bool(cell.simulated), "behind": cell.behind,
+            "missing": {name: clean(why, SENTENCE) for name, why in cell.missing.items()},
+            **dict(zip(COUNTS, map(int, cell.sweeps), strict=True)),
+            **{kind: [[f.code, clean(f.text, SENTENCE)] for f in getattr(cell.verdict, kind)] for kind in FINDINGS},
+        } for cell in cells
+    ]}
+    arrays = {}
+    for k, cell in enumerate(cells):
+        arrays |= {f"{k}/{mode}/{name}": v for mode in WIDTHS for name, v in getattr(cell, mode).items()}
+        arrays[f"{k}/scalars"] = np.array([cell.scalars[name] for name in SCALARS], dtype=float)
+        arrays[f"{k}/features"] = np.array([cell.features[name] for name in names()], dtype=float)
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer, record=np.array(json.dumps(record)), scalars=np.array([cell.scalars[k] for k in SCALARS]), **arrays
-    )
+    np.savez_compressed(buffer, record=np.array(json.dumps(record)), **arrays)
     return buffer.getvalue()
 
 
 def record_of(path: Path) -> dict | None:
-    """What was written about a cell; None when the file cannot be read, so that the cell is done again."""
+    """What was written about the cells of a file; None when it cannot be read, so that the file is done again."""
     try:
         with np.load(path, allow_pickle=False) as data:
-            return json.loads(str(data["record"]))
-    except (OSError, ValueError, KeyError, EOFError):
+            record = json.loads(str(data["record"]))
+        return record if isinstance(record.get("cells"), list) else None
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error):
         return None
 
 
-def unpacked(path: Path) -> Cell:
-    """The cell of one result file."""
-    with np.load(path, allow_pickle=False) as data:
-        record = json.loads(str(data["record"]))
-        families = {mode: {k.partition("/")[2]: data[k] for k in data.files if k.startswith(f"{mode}/")}
-                    for mode in WIDTHS}
-        scalars = dict(zip(SCALARS, data["scalars"].tolist(), strict=True))
-    found = {k: [quality.Finding(*f) for f in record[k]] for k in ("reasons", "notes")}
-    return Cell(
-        record["cell_id"], quality.Verdict(**found), record["species"], record["subject_id"], record["session_id"],
-        families["paper"], families["official"], scalars, tuple(record[c] for c in COUNTS),
-    )
+def unpacked(path: Path) -> list[Cell]:
+    """The cells of one result file. Raises ValueError for one that does not hold what `packed` writes."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return [_cell(k, each, data) for k, each in enumerate(json.loads(str(data["record"]))["cells"])]
+    except (OSError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{type(error).__name__}: {clean(error)}") from error
+
+
+def _cell(k: int, record: dict, data) -> Cell:
+    families = {mode: {name: data[f"{k}/{mode}/{name}"] for name in widths if f"{k}/{mode}/{name}" in data.files}
+                for mode, widths in WIDTHS.items()}
+    for mode, found in families.items():
+        if wrong := [name for name, values in found.items() if values.shape != (WIDTHS[mode][name],)]:
+            raise ValueError(f"found {wrong[0]} with {found[wrong[0]].shape} values, expected {WIDTHS[mode][wrong[0]]}")
+    scalars = dict(zip(SCALARS, data[f"{k}/scalars"].tolist(), strict=True))
+    verdict = quality.Verdict(*([quality.Finding(str(c), clean(t, SENTENCE)) for c, t in record[kind]]
+                                for kind in FINDINGS))
+    features = dict(zip(names(), data[f"{k}/features"].tolist(), strict=True))
+    return Cell(clean(record["cell_id"]), verdict, *(clean(record[name]) for name in IDENTITY), families["paper"],
+                families["official"], scalars, tuple(int(record[c]) for c in COUNTS), features,
+                {str(n): clean(why, SENTENCE) for n, why in record["missing"].items()},
+                {str(n): int(sweeps) for n, sweeps in record["behind"].items()},
+                **{name: clean(record[name]) for name in MORE}, simulated=bool(record["simulated"]))
 
 
 def cell_table(cells: Iterable[Cell]) -> pd.DataFrame:
     """One row per cell: identity, verdict and scalars.
 
     Columns: ``cell_id``, ``passed``, ``reasons`` and ``notes`` (codes, joined by ``;``), ``explanation`` (reasons
-    in plain words), ``species``, ``subject_id``, ``session_id``, sweep counts, then `SCALARS`.
+    in plain words), ``no_families`` (why there are features but no families, in plain words), ``species``,
+    ``subject_id``, ``session_id``, sweep counts, then `SCALARS`.
     """
     rows = [
         {
             "cell_id": c.cell_id, "passed": c.verdict.passed, "reasons": ";".join(f.code for f in c.verdict.reasons),
             "notes": ";".join(f.code for f in c.verdict.notes),
-            "explanation": " | ".join(f.text for f in c.verdict.reasons), "species": c.species,
+            "explanation": " | ".join(f.text for f in c.verdict.reasons),
+            "no_families": " | ".join(f.text for f in c.verdict.families), "species": c.species,
             "subject_id": c.subject_id, "session_id": c.session_id, **dict(zip(COUNTS, c.sweeps, strict=True)),
             **c.scalars,
         }
         for c in cells
     ]
-    texts = ("cell_id", "reasons", "notes", "explanation", "species", "subject_id", "session_id")
+    texts = ("cell_id", "reasons", "notes", "explanation", "no_families", "species", "subject_id", "session_id")
     types = dict.fromkeys(texts, "string")
     types |= {"passed": "bool"} | dict.fromkeys(COUNTS, "int32") | dict.fromkeys(SCALARS, "float64")
     return pd.DataFrame(rows, columns=list(types)).astype(types)
+
+
+def feature_table(cells: Iterable[Cell]) -> pd.DataFrame:
+    """One row per cell: ``cell_id``, then every scalar feature in the unit of ``features.csv``, NaN where missing."""
+    cells = list(cells)
+    table = pd.DataFrame([c.features for c in cells], columns=list(names()), dtype="float64")
+    table.insert(0, "cell_id", pd.array([c.cell_id for c in cells], dtype="string"))
+    return table
+
+
+def missing_table(cells: Iterable[Cell]) -> pd.DataFrame:
+    """Why cells that passed lack a feature: ``cell_id``, ``feature``, ``reason``."""
+    rows = [(c.cell_id, feature, why) for c in cells if c.verdict.passed for feature, why in c.missing.items()]
+    return pd.DataFrame(rows, columns=["cell_id", "feature", "reason"])
 
 
 def funnel(table: pd.DataFrame) -> pd.DataFrame:
@@ -95,15 +137,24 @@ def funnel(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
-    """Make the tables of all cells: ``cells.parquet``, ``families_<mode>.npz``, ``funnel.csv``. Returns the first.
+    """Make the tables of all cells and return the first: ``cells.parquet``, ``features.parquet``, ``missing.csv``,
+    ``families_<mode>.npz``, ``funnel.csv``.
 
-    A family file holds ``cell_id`` (n) and each family (n x width, float32; NaN where a cell has none).
+    A family file holds ``cell_id`` (n) and each family (n x width, float32; NaN where a cell has none). A result file
+    that cannot be read is named on the error stream and left out.
     """
-    cells = [unpacked(path) for path in files]
+    cells = []
+    for path in files:
+        try:
+            cells += unpacked(path)
+        except ValueError as error:
+            print(f"left out {clean(path)}, which cannot be read ({error}); delete it and run again", file=sys.stderr)
     table = cell_table(cells)
-    buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
-    write_bytes(out / "cells.parquet", buffer.getvalue())
+    for name, content in (("cells", table), ("features", feature_table(cells))):
+        buffer = io.BytesIO()
+        content.to_parquet(buffer, index=False)
+        write_bytes(out / f"{name}.parquet", buffer.getvalue())
+    write_bytes(out / "missing.csv", as_csv(missing_table(cells)).encode())
     for mode, widths in WIDTHS.items():
         arrays = {"cell_id": np.array([c.cell_id for c in cells], dtype=str)}
         for family, width in widths.items():
@@ -114,7 +165,7 @@ def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         write_bytes(out / f"families_{mode}.npz", buffer.getvalue())
-    write_bytes(out / "funnel.csv", funnel(table).to_csv(index=False).encode())
+    write_bytes(out / "funnel.csv", as_csv(funnel(table)).encode())
     return table
 
 
@@ -126,5 +177,5 @@ def carry_labels(folders: Iterable[Path], out: Path) -> bool:
     found = [path for folder in folders if (path := folder / "cells.csv").is_file()]
     if found:
         labels = pd.concat([pd.read_csv(path) for path in found], ignore_index=True)
-        write_bytes(out / "labels.csv", labels.to_csv(index=False, lineterminator="\n").encode())
+        write_bytes(out / "labels.csv", as_csv(labels).encode())
     return bool(found)

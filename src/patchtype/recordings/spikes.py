@@ -8,7 +8,10 @@ import numpy as np
 from ipfx import spike_detector, spike_features, time_series_utils
 from ipfx.feature_extractor import SpikeFeatureExtractor
 from pandas import DataFrame
-from scipy.signal import bessel, filtfilt
+from scipy.signal import bessel, filtfilt, find_peaks
+
+SLOW_CUTOFF = 5.0  # mV/ms, where ipfx asks for 20; only for peaks that would be lost
+PROMINENCE_MV = 20.0  # of a peak that nobody would call noise
 
 _low_pass = lru_cache(maxsize=64)(bessel)
 
@@ -113,3 +116,53 @@ def sampled(name: str, indexes: np.ndarray, traces: dict[str, np.ndarray]) -> di
         values[valid] = trace[at]
         columns[name + suffix] = values
     return columns
+
+
+def peaks(t: np.ndarray, v: np.ndarray, start: float, end: float, min_peak: float = -30.0) -> int:
+    """Number of peaks between two times that stand out by 20 mV, whatever their slope.
+
+    Parameters: ``t`` (s), ``v`` (mV), 1-d; ``min_peak`` (mV), the least height that ipfx takes for a spike.
+
+    >>> t = np.arange(1000) / 1000
+    >>> peaks(t, -60 + 70 * (np.sin(2 * np.pi * 5 * t) > 0.9), 0.0, 1.0)
+    5
+    """
+    inside = v[np.searchsorted(t, start):np.searchsorted(t, end)]
+    if not len(inside) or np.nanmax(inside) < min_peak:
+        return 0
+    apart = max(round(0.001 / (t[1] - t[0])), 1)  # two peaks of one noisy spike are one
+    return len(find_peaks(inside, height=min_peak, prominence=PROMINENCE_MV, distance=apart)[0])
+
+
+def with_slow(extractor: SpikeExtractor, t: np.ndarray, v: np.ndarray, i: np.ndarray) -> tuple[DataFrame, int]:
+    """Spikes of one sweep, those that rise slower than ipfx's cutoff among them, and how many peaks are none.
+
+    A sweep is searched again with a lower cutoff where peaks outnumber spikes, and the result kept if it has a spike
+    for each peak.
+    """
+    found = extractor.process(t, v, i)
+    number = peaks(t, v, extractor.start, extractor.end, extractor.min_peak)
+    if number <= len(found):
+        return found, 0
+    again = SpikeExtractor.like(extractor)
+    again.dv_cutoff = SLOW_CUTOFF
+    slow = again.process(t, v, i)
+    if len(found) < len(slow) <= number:
+        return slow, number - len(slow)
+    return found, number - len(found)
+
+
+def width_suprathreshold(t: np.ndarray, v: np.ndarray, spike) -> float:
+    """Width (s) of a spike half way between its threshold and its peak.
+
+    Parameters: ``t`` (s), ``v`` (mV), 1-d; ``spike``, a row of `SpikeExtractor.process`. NaN where the potential does
+    not come back before the next trough.
+    """
+    peak, threshold = int(spike["peak_index"]), int(spike["threshold_index"])
+    trough = spike["fast_trough_index"] if np.isfinite(spike["fast_trough_index"]) else spike["trough_index"]
+    if not np.isfinite(trough):
+        return np.nan
+    half = (spike["peak_v"] + spike["threshold_v"]) / 2
+    up = np.flatnonzero(v[peak:threshold:-1] <= half)
+    down = np.flatnonzero(v[peak:int(trough)] <= half)
+    return float(t[peak + down[0]] - t[peak - up[0]]) if up.size and down.size else np.nan

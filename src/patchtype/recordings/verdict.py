@@ -1,57 +1,50 @@
 """The registry of quality rules, and the verdict that they give on a cell.
 
-Each rule has one reason (its code), a unit and a threshold where it measures something, and one line that
-says why it exists. A *fatal* rule costs the cell; any other writes a note. Rules are applied in stages:
-``file`` before anything is opened, ``recording`` on what the file says of itself, ``samples`` on the arrays,
-``sweeps`` on what ipfx says of each sweep, ``result`` on what it made of them. Rules of stage ``raised`` have
-no function: reader and batch raise `RecordingError` with their code. The rules themselves are in `quality`.
+Each rule has one reason (its code), a unit and a threshold where it measures something, one line that says why it
+exists, and what it *costs*: the ``cell`` where nothing can be measured or no number could be trusted, the ``families``
+where only the twelve vector families need what is missing, or ``nothing``, which writes a note. Rules are applied in
+stages: ``recording`` on the protocol, ``samples`` on the arrays, ``families`` on what the families need, ``result`` on
+what came out. Rules of stage ``raised`` have no function: whoever meets them says so. The rules are in `quality`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from patchtype.recordings.extraction import Families, LongSquares
-from patchtype.recordings.nwb import Recording, RecordingError
-from patchtype.recordings.protocols import Dataset
+from patchtype.recordings.hdf5 import unreadable
+from patchtype.recordings.recording import RecordingError
 
-STAGES = ("file", "raised", "recording", "samples", "sweeps", "result")
+if TYPE_CHECKING:
+    from patchtype.recordings.cell import Cell
+
+STAGES = ("raised", "recording", "samples", "families", "result")
+COSTS = ("cell", "families", "nothing")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. ``check`` takes a `Case` and returns None or what is wrong in plain words."""
+    """One rule. ``check`` takes a `Cell` and returns None or what is wrong in plain words.
+
+    ``waivable``: something is left to compute where the rule is allowed to cost nothing.
+    """
 
     code: str
     stage: str
     why: str
-    fatal: bool = True
+    costs: str = "cell"
     unit: str = ""
     threshold: float | tuple[float, float] | None = None
-    check: Callable[[Case], str | None] | None = None
+    waivable: bool = False
+    check: Callable[[Cell], str | None] | None = None
 
-
-@dataclass
-class Case:
-    """What the rules look at; later stages fill in more. ``long`` are the numbers of the long squares."""
-
-    source: object
-    recording: Recording | None = None
-    dataset: Dataset | None = None
-    long: list[int] = field(default_factory=list)
-    checked: pd.DataFrame | None = None
-    long_squares: LongSquares | None = None
-    paper: Families | None = None
-    official: Families | None = None
-    scalars_missing: dict[str, str] = field(default_factory=dict)
-
-    def long_table(self) -> pd.DataFrame:
-        """Rows of the sweep check that belong to long squares."""
-        return self.checked[self.checked["sweep_number"].isin(self.long)]
+    @property
+    def fatal(self) -> bool:
+        """Whether it costs the whole cell."""
+        return self.costs == "cell"
 
 
 @dataclass(frozen=True)
@@ -67,32 +60,57 @@ class Finding:
 
 @dataclass
 class Verdict:
-    """Reasons that cost the cell, and notes that do not.
+    """What was found on a cell: ``reasons`` that cost it, those that cost its ``families`` only, and ``notes``.
 
-    >>> Verdict([], [Finding("no_ramp", "found no ramp")]).passed
-    True
+    >>> verdict = Verdict([], [Finding("no_ramp", "found no ramp")])
+    >>> verdict.passed, verdict.has_families
+    (True, True)
     """
 
     reasons: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
+    families: list[Finding] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
-        """Whether nothing costs the cell."""
+        """Whether there are features."""
         return not self.reasons
+
+    @property
+    def has_families(self) -> bool:
+        """Whether there are the twelve families, too."""
+        return not self.reasons and not self.families
 
     def add(self, code: str, found: str, allow: Collection[str] = ()) -> None:
         """Write a finding where its rule says; codes in ``allow`` become notes."""
-        fatal = RULES[code].fatal and code not in allow
-        (self.reasons if fatal else self.notes).append(Finding(code, found))
+        rule = RULES[code]
+        costs = "nothing" if rule.waivable and code in allow else rule.costs
+        {"cell": self.reasons, "families": self.families, "nothing": self.notes}[costs].append(Finding(code, found))
+
+    def add_error(self, error: Exception, allow: Collection[str] = ()) -> None:
+        """Write down what an error means; one that nobody foresaw is a reason, too, for nothing may stop a batch."""
+        self.add(*meaning(error), allow)
 
 
 RULES: dict[str, Rule] = {}
 
 
+def meaning(error: Exception) -> tuple[str, str]:
+    """Code and sentence for whatever was raised while a recording was read or analysed.
+
+    >>> meaning(ZeroDivisionError("by zero"))
+    ('unexpected_error', 'ZeroDivisionError: by zero')
+    """
+    if isinstance(error, RecordingError):
+        return error.code, str(error)
+    if isinstance(error, OSError):
+        return unreadable(error)
+    return "unexpected_error", f"{type(error).__name__}: {error}"
+
+
 def rule(code: str, stage: str, why: str, **options) -> Callable:
     """Register a check function, or with no function a rule that is raised elsewhere."""
-    def register(check: Callable[[Case], str | None] | None) -> Callable | None:
+    def register(check: Callable[[Cell], str | None] | None) -> Callable | None:
         if code in RULES:
             raise ValueError(f"found two rules with code {code!r}, expected one")
         RULES[code] = Rule(code, stage, why, check=check, **options)
@@ -100,32 +118,35 @@ def rule(code: str, stage: str, why: str, **options) -> Callable:
     return register
 
 
-def apply(stage: str, case: Case, verdict: Verdict, allow: Collection[str] = ()) -> None:
+def apply(stage: str, cell: Cell, allow: Collection[str] = ()) -> None:
     """Run the rules of a stage. A rule that itself fails is a reason, too."""
     for each in [r for r in RULES.values() if r.stage == stage and r.check]:
         try:
-            found = each.check(case)
-        except RecordingError as error:
-            return verdict.add(error.code, str(error), allow)
-        except OSError as error:  # the other rules would meet it again
-            return verdict.add(*unreadable(error), allow)
+            found = each.check(cell)
+        except (RecordingError, OSError) as error:  # the other rules would meet it again
+            return cell.verdict.add_error(error, allow)
         except Exception as error:  # noqa: BLE001 - nothing may stop a batch
-            verdict.add("unexpected_error", f"{each.code}: {type(error).__name__}: {error}", allow)
+            code, text = meaning(error)
+            cell.verdict.add(code, f"{each.code}: {text}", allow)
         else:
             if found:
-                verdict.add(each.code, found, allow)
-
-
-def unreadable(error: OSError) -> tuple[str, str]:
-    """Code and sentence for an error of the HDF5 library."""
-    if sizes := re.search(r"truncated file: eof = (\d+).*stored_eof = (\d+)", str(error)):
-        return "file_truncated", f"found {sizes[1]} bytes of {sizes[2]}, the file is cut off; fetch it again"
-    return "data_corrupt", f"found data that HDF5 cannot read ({str(error).strip()}); fetch the file again"
+                cell.verdict.add(each.code, found, allow)
+    return None
 
 
 def table() -> pd.DataFrame:
-    """The registry as a table: code, stage, fatal, unit, threshold, why."""
-    return pd.DataFrame([{k: v for k, v in vars(r).items() if k != "check"} for r in RULES.values()])
+    """The registry as a table: code, stage, costs, fatal, unit, threshold, waivable, why."""
+    columns = ("code", "stage", "costs", "fatal", "unit", "threshold", "waivable", "why")
+    return pd.DataFrame([{name: getattr(r, name) for name in columns} for r in RULES.values()])
+
+
+def waivable() -> tuple[str, ...]:
+    """Codes that ``--allow`` takes: with them something is left to compute.
+
+    >>> "no_short_squares" in waivable(), "no_sweeps" in waivable()
+    (True, False)
+    """
+    return tuple(sorted(code for code, r in RULES.items() if r.waivable))
 
 
 def some(numbers: Iterable[int], limit: int = 5) -> str:

@@ -1,0 +1,498 @@
+"""Sweeps of an NWB 2 file of any laboratory: by its table of recordings, its sweep numbers, or its names.
+
+A response and its command belong together when a row of `intracellular_recordings` says so (what pynwb and
+neuroconv write), else when they have one sweep number and electrode (what MIES writes), else when their names differ
+in letters only. Value = data x conversion + offset, as the standard has it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
+
+import h5py
+import numpy as np
+
+from patchtype.recordings import hdf5, limits
+from patchtype.recordings.hdf5 import Tree, translated
+from patchtype.recordings.recording import Recording, RecordingError, Sweep
+from patchtype.recordings.text import clean
+from patchtype.taxonomy import species_named
+
+ICEPHYS = "general/intracellular_ephys"
+RESPONSES, STIMULI = "acquisition", "stimulus/presentation"
+#: What NWB fixes for current clamp, in the spellings that ipfx knows.
+UNITS = {"amperes": ("amperes", "ampere", "Amps", "amps", "A", ""), "volts": ("volts", "volt", "Volts", "V", "")}
+RATE_TOLERANCE = 1e-4  # relative, between the clocks of response and stimulus
+
+
+@dataclass(frozen=True)
+class Part:
+    """A series, or some of its samples."""
+
+    series: h5py.Group
+    start: int = 0
+    count: int | None = None
+
+    @property
+    def where(self) -> str:
+        """Path in the file, with the samples where they are not all."""
+        path = clean(self.series.name).strip("/")
+        return path if self.count is None else f"{path}[{self.start}:{self.start + self.count}]"
+
+
+@dataclass
+class Pair:
+    """A response and its command, as the file pairs them."""
+
+    number: int
+    electrode: str
+    response: Part
+    stimulus: Part
+    named: str = ""
+
+
+def read(tree: Tree, stem: str) -> list[Recording]:
+    """The recordings of a file, one for each electrode, in the order in which the electrodes appear.
+
+    Parameters: ``tree``, an open file; ``stem``, its name without ending. Sweeps load while the file is open.
+    Raises `RecordingError` when not one sweep can be used.
+    """
+    _check_version(tree)
+    return File(tree, stem).recordings()
+
+
+def _check_version(tree: Tree) -> None:
+    version = tree.label(tree.file, "nwb_version").removeprefix("NWB-")
+    if not version:
+        raise RecordingError("nwb_version_missing", "found an HDF5 file without nwb_version, expected NWB 2")
+    if not version.startswith("2"):
+        raise RecordingError("nwb_version_old", f"found NWB version {version}, expected 2; convert the file first")
+
+
+class File:
+    """One NWB file while its sweeps are found. ``aside``: where → (electrode or "", why)."""
+
+    def __init__(self, tree: Tree, stem: str):
+        self.tree, self.stem = tree, stem
+        self.aside: dict[str, tuple[str, RecordingError]] = {}
+        self.notes: list[str] = []
+        self.electrodes = self._electrodes()
+        self.responses = self._series(RESPONSES, stimuli=False)
+        self.stimuli = self._series(STIMULI, stimuli=True)
+
+    def recordings(self) -> list[Recording]:
+        """See `read`."""
+        sweeps: dict[str, list[Sweep]] = defaultdict(list)
+        total: dict[str, int] = defaultdict(int)
+        for pair in self._pairs():
+            try:
+                sweep = self._sweep(pair)
+                if total[pair.electrode] + sweep.samples > limits.SAMPLES_OF_CELL:
+                    raise RecordingError("too_large", f"found more than {limits.SAMPLES_OF_CELL:,} samples of one "
+                                         "cell, expected fewer; split the file")
+            except RecordingError as error:
+                self.aside[pair.response.where] = pair.electrode, error
+            else:
+                sweeps[pair.electrode].append(sweep)
+                total[pair.electrode] += sweep.samples
+        if not sweeps:
+            raise self._nothing()
+        if len(sweeps) == 2 and "" in sweeps:  # a series without a link to the one electrode that there is
+            other = next(name for name in sweeps if name)
+            sweeps = {other: sweeps[other] + sweeps[""]}
+        said = self._about()
+        return [Recording(
+            self.stem if len(sweeps) == 1 else f"{self.stem}_{name or 'unnamed'}", _numbered(found), name, **said,
+            set_aside={w: str(why) for w, (electrode, why) in self.aside.items()
+                       if electrode in ("", name) or len(sweeps) == 1},
+            notes=self.notes + self.tree.notes,
+        ) for name, found in sweeps.items()]
+
+    def _nothing(self) -> RecordingError:
+        """Why there is no sweep at all: the reason that most of them share."""
+        reasons = [why for _, why in self.aside.values()]
+        if not reasons:
+            return RecordingError("no_sweeps", "found no patch-clamp sweep, expected current-clamp sweeps")
+        if all(why.code == "voltage_clamp_only" for why in reasons):
+            return RecordingError("voltage_clamp_only", f"found {len(reasons)} voltage-clamp sweeps and none in "
+                                  "current clamp, expected current-clamp sweeps")
+        codes = [why.code for why in reasons if why.code != "voltage_clamp_only"]
+        most = max(codes, key=codes.count)
+        return next(why for why in reasons if why.code == most)
+
+    def _about(self) -> dict:
+        """What the file says of the cell and of itself."""
+        text = self.tree.text
+        version = self.tree.label(self.tree.file, "nwb_version").removeprefix("NWB-")
+        said = [text("general/institution"), text("session_description"), text("general/subject/description")]
+        for group in (ICEPHYS, "general/devices"):
+            said += self._names_and_descriptions(group)
+        return {
+            "format": f"NWB {version[:1]}", "species": species_named(text("general/subject/species")),
+            "subject_id": text("general/subject/subject_id"), "session_id": text("general/session_id"),
+            "simulated": any(re.match("simulat(ed|ion)", each, re.IGNORECASE) for each in said),
+        }
+
+    def _names_and_descriptions(self, path: str) -> list[str]:
+        try:
+            group = self.tree.get(path)
+            names = self.tree.names(group)
+            return [clean(n) for n in names] + [self.tree.text(f"{n}/description", group) for n in names]
+        except RecordingError:
+            return []
+
+    # --- what there is ------------------------------------------------------------------------------------
+
+    def _series(self, path: str, stimuli: bool) -> dict[str, h5py.Group]:
+        """Name → series of one group; what cannot be opened is set aside."""
+        try:
+            group = self.tree.get(path)
+            names = self.tree.names(group)
+        except RecordingError as error:
+            if error.code == "too_large":
+                raise
+            self.aside[path] = "", error
+            return {}
+        found = {}
+        for name in names:
+            where = f"{path}/{clean(name)}"
+            try:
+                series = self.tree.get(name, group)
+            except RecordingError as error:
+                if not stimuli:
+                    self.aside[where] = "", error
+                continue
+            kind = self.tree.label(series, "neurodata_type") if isinstance(series, h5py.Group) else ""
+            if not re.search("Clamp(Stimulus)?Series$", kind):
+                continue
+            if stimuli or "CurrentClamp" in kind and "Stimulus" not in kind:
+                found[name] = series
+            elif kind.startswith("IZero"):
+                self.aside[where] = self._electrode_of(series), RecordingError(
+                    "stimulus_missing", "it was recorded at zero current, without a command")
+            elif "Stimulus" not in kind:
+                self.aside[where] = self._electrode_of(series), RecordingError(
+                    "voltage_clamp_only", "it is in voltage clamp")
+        return found
+
+    def _key(self, found) -> tuple:
+        """What one object has under each of its paths."""
+        with translated():
+            info = h5py.h5o.get_info(found.id)
+            return info.fileno, info.addr
+
+    def _electrodes(self) -> dict[tuple, str]:
+        """Object of each electrode → its name."""
+        found = {}
+        try:
+            group = self.tree.get(ICEPHYS)
+            for name in self.tree.names(group):
+                electrode = self.tree.get(name, group)
+                if self.tree.label(electrode, "neurodata_type") in ("IntracellularElectrode", ""):
+                    found[self._key(electrode)] = clean(name)
+        except RecordingError:
+            pass  # electrodes have no name then, which is told where it matters
+        return found
+
+    def _electrode_of(self, series: h5py.Group) -> str:
+        """Name of the electrode of a series, empty where it names none."""
+        try:
+            found = self.tree.get("electrode", series)
+            return "" if found is None else self.electrodes.get(self._key(found), clean(found.name).split("/")[-1])
+        except RecordingError:
+            return ""
+
+    # --- what belongs together ----------------------------------------------------------------------------
+
+    def _pairs(self) -> list[Pair]:
+        tabled = self._by_table()
+        known = {self._key(pair.response.series) for pair in tabled}
+        rest = {name: s for name, s in self.responses.items() if self._key(s) not in known}
+        if not rest:
+            return tabled
+        numbers = self._sweep_numbers()
+        numbered = {name: numbers[self._key(s)] for name, s in rest.items() if self._key(s) in numbers}
+        pairs = tabled + self._by_number(numbered, numbers)
+        unnumbered = {name: s for name, s in rest.items() if name not in numbered}
+        if unnumbered:
+            pairs += self._by_name(unnumbered)
+        return sorted(pairs, key=lambda pair: pair.number) if not tabled else pairs
+
+    def _by_table(self) -> list[Pair]:
+        """Pairs of `intracellular_recordings`, the table that pynwb and neuroconv write."""
+        table = f"{ICEPHYS}/intracellular_recordings"
+        try:
+            responses = self.tree.column(f"{table}/responses/response")
+            stimuli = self.tree.column(f"{table}/stimuli/stimulus")
+        except RecordingError as error:
+            self.aside[table] = "", error
+            return []
+        if responses is None or stimuli is None or len(responses) != len(stimuli) \
+                or not {"idx_start", "count", "timeseries"} <= set(responses.dtype.names or ()):
+            return []
+        types, pairs = self._stimulus_types(len(responses)), []
+        for row, (a, b) in enumerate(zip(responses, stimuli, strict=True)):
+            where = f"row {row} of intracellular_recordings"
+            try:
+                response = self._part(a, where)
+                if response is None:
+                    continue
+                where = response.where
+                kind = self.tree.label(response.series, "neurodata_type")
+                electrode = self._electrode_of(response.series)
+                if "CurrentClampSeries" not in kind:
+                    voltage = "Voltage" in kind
+                    self.aside[where] = electrode, RecordingError(
+                        "voltage_clamp_only" if voltage else "stimulus_missing",
+                        "it is in voltage clamp" if voltage else "it was recorded without a command")
+                    continue
+                stimulus = self._part(b, where)
+                if stimulus is None or self._key(stimulus.series) == self._key(response.series):
+                    raise RecordingError("stimulus_missing", "found a response without a stimulus, expected both")
+            except RecordingError as error:
+                self.aside[where] = "", error
+                continue
+            number = self.tree.number(response.series, "sweep_number") if response.count is None else np.nan
+            pairs.append(Pair(row if np.isnan(number) else int(number), electrode, response, stimulus, types[row]))
+        return pairs
+
+    def _part(self, row, where: str) -> Part | None:
+        """The samples that a row of the table refers to; None where it refers to none."""
+        start, count, reference = int(row["idx_start"]), int(row["count"]), row["timeseries"]
+        if start < 0 or count < 0 or not reference:
+            return None
+        with translated():
+            series = self.tree.file[reference]
+        if not isinstance(series, h5py.Group):
+            raise RecordingError("samples_unexpected", f"found no series behind {where}, expected one")
+        shape = self.tree.dataset("data", series).shape
+        whole = start == 0 and count == max(shape, default=0)
+        return Part(series) if whole else Part(series, start, count)
+
+    def _stimulus_types(self, rows: int) -> list[str]:
+        """What the tables call the stimulus of each row."""
+        found = [""] * rows
+        try:
+            own = self.tree.column(f"{ICEPHYS}/intracellular_recordings/stimulus_type")
+            if own is not None and len(own) == rows:
+                return [clean(each) for each in own]
+            names = self.tree.column(f"{ICEPHYS}/sequential_recordings/stimulus_type")
+            groups = self._ragged("sequential_recordings/simultaneous_recordings")
+            members = self._ragged("simultaneous_recordings/recordings")
+            for name, group in zip(names if names is not None else (), groups, strict=False):
+                for simultaneous in group:
+                    for row in members[int(simultaneous)]:
+                        found[int(row)] = clean(name)
+        except (RecordingError, IndexError, TypeError, ValueError):
+            pass  # names only confirm what the command shows
+        return found
+
+    def _ragged(self, path: str) -> list[np.ndarray]:
+        """A column of lists, as the tables keep it: all values, and where each list ends."""
+        values, ends = self.tree.column(f"{ICEPHYS}/{path}"), self.tree.column(f"{ICEPHYS}/{path}_index")
+        return [] if values is None or ends is None else np.split(values, ends.astype(int))[: len(ends)]
+
+    def _sweep_numbers(self) -> dict[tuple, int]:
+        """Object of each series → sweep number, from the series, else from the sweep table."""
+        every = [*self.responses.values(), *self.stimuli.values()]
+        own = {self._key(s): self.tree.number(s, "sweep_number") for s in every}
+        found = {key: int(n) for key, n in own.items() if not np.isnan(n)}
+        if len(found) < len(own):
+            found = self._numbers_of_table() | found
+        return found
+
+    def _numbers_of_table(self) -> dict[tuple, int]:
+        table, found = f"{ICEPHYS}/sweep_table", {}
+        try:
+            numbers = self.tree.column(f"{table}/sweep_number")
+            series = self.tree.column(f"{table}/series")
+            ends = self.tree.column(f"{table}/series_index")
+        except RecordingError as error:
+            self.aside[table] = "", error
+            return {}
+        if numbers is None or series is None or ends is None:
+            return {}
+        for number, rows in zip(numbers, np.split(series, ends.astype(int)), strict=False):
+            for row in rows:
+                try:
+                    with translated():
+                        each = self.tree.file[row if isinstance(row, h5py.Reference) else row[-1]]
+                    found[self._key(each)] = int(number)
+                except RecordingError:
+                    continue  # the series itself is met elsewhere, and told there
+        return found
+
+    def _by_number(self, numbered: dict[str, int], numbers: dict[tuple, int]) -> list[Pair]:
+        """Pairs with one sweep number and one electrode."""
+        electrode = {name: self._electrode_of(self.responses[name]) for name in numbered}
+        commands = defaultdict(list)
+        for series in self.stimuli.values():
+            commands[numbers.get(self._key(series))].append((self._electrode_of(series), series))
+        times = defaultdict(list)
+        for name, number in numbered.items():
+            times[number, electrode[name]].append(name)
+        pairs = []
+        for (number, own), names in times.items():
+            fit = [s for other, s in commands[number] if other == own] \
+                or [s for other, s in commands[number] if not other or not own]
+            for name in names:
+                if len(names) > 1 or len(fit) > 1:
+                    what = RESPONSES if len(names) > 1 else STIMULI
+                    error = RecordingError("sweep_number_twice", f"found two {what} series with sweep number {number}, "
+                                           "expected one")
+                elif not fit:
+                    error = RecordingError("stimulus_missing", f"found sweep {number} without a stimulus series, "
+                                           "expected both")
+                else:
+                    pairs.append(Pair(number, own, Part(self.responses[name]), Part(fit[0])))
+                    continue
+                self.aside[f"{RESPONSES}/{clean(name)}"] = own, error
+        return pairs
+
+    def _by_name(self, unnumbered: dict[str, h5py.Group]) -> list[Pair]:
+        """Pairs whose names have the same numbers in them, ``response_07`` and ``stimulus_07``."""
+        def digits(name: str) -> tuple[int, ...]:
+            return tuple(int(d) for d in re.findall(r"\d{1,9}", clean(name)))
+
+        responses, commands = defaultdict(list), defaultdict(list)
+        for name in unnumbered:
+            responses[digits(name)].append(name)
+        for name in self.stimuli:
+            commands[digits(name)].append(name)
+        pairs = []
+        for key, names in responses.items():
+            if key and len(names) == 1 and len(commands[key]) == 1:
+                series, stimulus = unnumbered[names[0]], self.stimuli[commands[key][0]]
+                pairs.append(Pair(len(pairs), self._electrode_of(series), Part(series), Part(stimulus)))
+                continue
+            for name in names:
+                where = f"{RESPONSES}/{clean(name)}"
+                self.aside[where] = self._electrode_of(unnumbered[name]), RecordingError(
+                    "sweep_numbers_missing", f"found no sweep number for /{where} and no stimulus of the same name, "
+                    "expected a number on both series, in the sweep table or in intracellular_recordings")
+        if pairs:
+            self.notes.append("responses and stimuli were paired by their names, the file has no table of them")
+        return pairs
+
+    # --- one sweep ----------------------------------------------------------------------------------------
+
+    def _sweep(self, pair: Pair) -> Sweep:
+        response, stimulus = (self._samples(part) for part in (pair.response, pair.stimulus))
+        self._check_units(pair, stimulus[0], response[0])
+        rates = [self._rate(part) for part in (pair.response, pair.stimulus)]
+        rate = self._common_rate(pair, *rates)
+        if stimulus[2] < response[2]:
+            raise RecordingError("length_mismatch", f"found {response[2]} samples of response and {stimulus[2]} of "
+                                 f"stimulus in sweep {pair.number}, expected as many of both")
+        name = next((n for n in (*(self._named(p.series) for p in (pair.response, pair.stimulus)), pair.named)
+                     if n and n.upper() not in ("N/A", "NA", "UNKNOWN", "NONE")), "")
+        bias, bridge = (self.tree.number(pair.response.series, n) for n in ("bias_current", "bridge_balance"))
+        return Sweep(
+            pair.number, pair.response.where, rate, response[2], partial(_arrays, response, stimulus), name,
+            None if np.isnan(bias) else bias * 1e12, None if np.isnan(bridge) else bridge * 1e-6,
+        )
+
+    def _named(self, series: h5py.Group) -> str:
+        """Name of the stimulus without what MIES appends: channel and count."""
+        return re.sub(r"_DA_\d+$", "", self.tree.label(series, "stimulus_description").split("[")[0]).strip()
+
+    def _samples(self, part: Part) -> tuple[h5py.Dataset, int, int, float, float]:
+        """Data set, first sample, number of samples, conversion and offset of one part."""
+        data = self.tree.dataset("data", part.series)
+        where = part.where
+        shape = data.shape or ()
+        n = max(shape, default=0)
+        if not shape or n != int(np.prod(shape, dtype=object)) or data.dtype.kind not in "iuf":
+            raise RecordingError("samples_unexpected", f"found samples of shape {tuple(shape)} and type "
+                                 f"{clean(data.dtype)} in {where}, expected one row of numbers")
+        start, count = (0, n) if part.count is None else (part.start, part.count)
+        if start + count > n:
+            raise RecordingError("samples_unexpected", f"found samples {start} to {start + count} of {n} in {where}, "
+                                 "expected a range inside the series")
+        if count > limits.SAMPLES:
+            raise RecordingError("too_large", f"found {count:,} samples, expected at most {limits.SAMPLES:,} in a "
+                                 "sweep; split the file")
+        if not count:
+            raise RecordingError("samples_unexpected", f"found no samples in {where}, expected some")
+        factor, offset = self.tree.number(data, "conversion", 1.0), self.tree.number(data, "offset", 0.0)
+        if not np.isfinite(factor) or not factor or not np.isfinite(offset):
+            raise RecordingError("unit_unexpected", f"found conversion {factor:g} and offset {offset:g} in {where}, "
+                                 "expected finite numbers; find out what the numbers are")
+        return data, start, count, factor, offset
+
+    def _check_units(self, pair: Pair, stimulus: h5py.Dataset, response: h5py.Dataset) -> None:
+        found = [self.tree.label(data, "unit") for data in (stimulus, response)]
+        if found[0] not in UNITS["amperes"] or found[1] not in UNITS["volts"]:
+            raise RecordingError("unit_unexpected", f"found units {found[0]!r} and {found[1]!r} in sweep "
+                                 f"{pair.number}, expected 'amperes' and 'volts'; find out what the numbers are")
+
+    def _rate(self, part: Part) -> float:
+        """Samples per second as the series says, from its rate or its timestamps; NaN when it does not."""
+        start = self.tree.get("starting_time", part.series)
+        rate = np.nan if start is None else self.tree.number(start, "rate")
+        if np.isnan(rate) and self.tree.get("timestamps", part.series) is not None:
+            times = self.tree.dataset("timestamps", part.series)
+            count = part.count or times.size or 0
+            if times.ndim != 1 or times.dtype.kind not in "iuf" or not 2 <= count <= limits.SAMPLES:
+                raise RecordingError("rate_missing", f"found {count} timestamps in {part.where}, expected one a sample")
+            rate = _rate_of(hdf5.read(times, part.start, count).astype(float), part.where)
+        if not np.isnan(rate) and not 1 <= rate <= 1e8:
+            raise RecordingError("rate_missing", f"found a sampling rate of {rate:g} Hz in {part.where}, expected some "
+                                 "thousand to some hundred thousand")
+        return rate
+
+    def _common_rate(self, pair: Pair, response: float, stimulus: float) -> float:
+        if np.isnan(response) and np.isnan(stimulus):
+            raise RecordingError("rate_missing", f"found neither a rate nor timestamps in {pair.response.where}, "
+                                 "expected one of them")
+        if abs(response / stimulus - 1) > RATE_TOLERANCE:
+            raise RecordingError("clocks_disagree", f"found a response sampled at {response / 1e3:g} kHz and its "
+                                 f"stimulus at {stimulus / 1e3:g} kHz in sweep {pair.number}, expected one rate; "
+                                 "correct the file")
+        return stimulus if not np.isnan(stimulus) else response
+
+
+def _rate_of(times: np.ndarray, where: str) -> float:
+    """Rate (Hz) of evenly spaced timestamps (s); a whole number where it is one but for rounding."""
+    steps = np.diff(times)
+    step = (times[-1] - times[0]) / len(steps)
+    even = np.isfinite(step) and step > 0 and np.abs(times - times[0] - step * np.arange(len(times))).max() < step
+    if not even or steps.min() <= 0:
+        raise RecordingError("rate_missing", f"found timestamps with gaps in {where}, expected evenly spaced ones; "
+                             "leave the sweep out")
+    rate = 1 / step
+    return float(np.rint(rate)) if abs(rate / np.rint(rate) - 1) < 1e-6 else float(rate)
+
+
+def _values(samples: tuple, to_unit: float) -> np.ndarray:
+    data, start, count, factor, offset = samples
+    raw = hdf5.read(data, start, count)
+    if raw.dtype.itemsize < 4 and raw.dtype.kind == "f":
+        raw = raw.astype("float32")
+    # Two products, as ipfx's reader takes them: one would differ in the last bit.
+    values = raw * factor
+    return (values + offset if offset else values) * to_unit
+
+
+def _arrays(response: tuple, stimulus: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """Potential (mV) and command (pA); a command longer than the response, or missing at the end, is cut."""
+    v = _values(response, 1e3)
+    i = _values((*stimulus[:2], response[2], *stimulus[3:]), 1e12)
+    if len(i) and np.isnan(i[-1]):
+        known = np.flatnonzero(~np.isnan(i))
+        end = known[-1] + 1 if len(known) else 0
+        if not end:
+            raise RecordingError("stimulus_missing", "found a command of missing values alone, expected numbers")
+        v, i = v[:end], i[:end]
+    return v, i
+
+
+def _numbered(sweeps: list[Sweep]) -> list[Sweep]:
+    """Sweeps with a number each: their own where these are distinct, else their position."""
+    if len({sweep.number for sweep in sweeps}) < len(sweeps):
+        for k, sweep in enumerate(sweeps):
+            sweep.number = k
+    return sweeps
