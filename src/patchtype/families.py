@@ -58,6 +58,7 @@ FAMILY_TITLES = MappingProxyType({
     "timing_ramp": "spike timing, ramp",
     "timing_short_square": "spike timing, short pulse",
     "chirp": "impedance (chirp)",
+    "layer": "cortical layer",
 })
 
 # Column names in a reader's words: whole names first, then their parts from left to right, then the sweep they end on.

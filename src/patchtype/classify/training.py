@@ -77,16 +77,6 @@ def figures_of(answers: pd.DataFrame, classes) -> dict:
     }
 
 
-def least(figures: dict) -> tuple[str, int, float]:
-    """The subclass whose answered cells are right least often: its name, how many are answered, and that share.
-
-    >>> least({"right_answered": {"Sst": (50, 0.9), "Vip": (20, 0.7)}})
-    ('Vip', 20, 0.7)
-    """
-    subclass = min(figures["right_answered"], key=lambda c: figures["right_answered"][c][1])
-    return subclass, *figures["right_answered"][subclass]
-
-
 def about(cohort: Cohort, nested: pd.DataFrame) -> dict:
     """What a card says of the data and the protocol, with the figures of `nesting.predictions`."""
     species = cohort.cells["species"].iloc[0]
