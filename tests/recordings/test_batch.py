@@ -89,10 +89,12 @@ def test_funnel_counts_each_cell_once(expected):
 def test_a_cell_survives_its_file(folder, tmp_path):
     cell = extract(folder / "good-2.nwb")
     path = tmp_path / "cell.npz"
-    path.write_bytes(results.packed(cell))
-    again = results.unpacked(path)
+    path.write_bytes(results.packed([cell]))
+    [again] = results.unpacked(path)
     assert again.scalars == pytest.approx(cell.scalars, abs=0, nan_ok=True)
+    assert again.features == pytest.approx(cell.features, abs=0, nan_ok=True)
     assert (again.verdict, again.sweeps, again.species) == (cell.verdict, cell.sweeps, "mouse")
+    assert (again.missing, again.behind, again.electrode) == (cell.missing, cell.behind, "electrode_0")
     assert all(np.array_equal(again.official[k], cell.official[k]) for k in cell.official)
 
 
@@ -111,9 +113,9 @@ def test_a_damaged_result_a_changed_file_and_a_transient_reason_are_done_again(e
     assets = {a.cell_id: a for a in sources.find(folder)}
     (out / "cells" / "good-1.npz").write_bytes(b"half a res")
     (out / "cells" / "good-2.npz").write_bytes(
-        results.packed(batch.lost(assets["good-2"], "download_failed", "x"), assets["good-2"].size)
+        results.packed([batch.lost(assets["good-2"], "download_failed", "x")], assets["good-2"].size)
     )
-    (out / "cells" / "good-3.npz").write_bytes(results.packed(extract(folder / "good-3.nwb"), size=1))
+    (out / "cells" / "good-3.npz").write_bytes(results.packed([extract(folder / "good-3.nwb")], size=1))
     assert [a for a in assets if not batch.is_done(assets[a], out / "cells" / f"{a}.npz")] \
         == ["good-1", "good-2", "good-3"]
     assert batch.run(list(assets.values()), out, progress=False).equals(expected[0])
@@ -187,7 +189,7 @@ def dies(asset, options):
     """A worker that ends on one of the files."""
     if "good-2" in asset.cell_id:
         os._exit(1)
-    return batch.results.packed(extract(asset.location, cell_id=asset.cell_id), asset.size)
+    return batch.results.packed([extract(asset.location, cell_id=asset.cell_id)], asset.size)
 
 
 @pytest.mark.slow
@@ -236,7 +238,7 @@ def test_a_faulty_download_costs_one_cell_until_the_next_run(expected, served, t
 
 
 @pytest.mark.parametrize(("error", "code"), [
-    (OSError(28, "No space left on device"), "download_failed"), (ZeroDivisionError("oops"), "unexpected_error"),
+    (OSError(5, "Input/output error"), "file_unreadable"), (ZeroDivisionError("oops"), "unexpected_error"),
 ])
 def test_whatever_happens_around_a_file_costs_that_file_only(served, tmp_path, monkeypatch, error, code):
     def fails(*args):
@@ -270,7 +272,7 @@ def test_extract_prints_plan_funnel_and_reasons(folder, expected, tmp_path, caps
     assert command("extract", folder, "--out", tmp_path / "out", "--workers", 0) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("6 recordings, 6 done; 0 to do, 0.00 GB\n")
-    assert "bad-empty: found 0 bytes that are no HDF5 file, expected NWB 2; fetch the file again" in printed
+    assert "bad-empty: found 0 bytes that are no HDF5 file, expected NWB 2 or ABF; " in printed
     assert "not_hdf5     2     4" in printed
 
 
@@ -283,4 +285,4 @@ def test_dry_run_writes_nothing(served, tmp_path, capsys):
 
 def test_a_wrong_call_is_one_sentence(tmp_path, capsys):
     assert command("extract", tmp_path, "--out", tmp_path / "out") == 2
-    assert capsys.readouterr().err == f"error: found no recording in {tmp_path}, expected .nwb files\n"
+    assert capsys.readouterr().err == f"error: found no recording in {tmp_path}, expected .nwb or .abf files\n"

@@ -106,11 +106,11 @@ def _check_header(path: Path) -> None:
         data = start * 512 + points * (4 if form == 1 else 2)
         if points < 0 or episodes < 0 or start < 0:
             raise _damaged("negative sizes")
+    if size < data < 1 << 40:
+        raise RecordingError("file_truncated", f"found {size} bytes of {data}, the file is cut off; fetch it again")
     if any(start < 0 or each < 0 or count < 0 or start + each * count > size for start, each, count in parts) \
             or not 0 < channels <= CHANNELS:
         raise _damaged("sections that lie outside the file")
-    if data > size:
-        raise RecordingError("file_truncated", f"found {size} bytes of {data}, the file is cut off; fetch it again")
     if episodes > limits.SWEEPS:
         raise RecordingError("too_large", f"found {episodes:,} sweeps, expected at most {limits.SWEEPS:,}; "
                              "split the file")
@@ -260,7 +260,7 @@ def _check_waveform(header, output: Output) -> None:
         raise RecordingError("stimulus_unknown", "found a command that comes from a file of its own, which the "
                              "recording does not hold; record or export the command as a channel")
     if header.abfVersion["major"] == 2:
-        varied, alternate = bool(header._userListSection.nULEnable), header._protocolSection.nAlternateDACOutputState
+        varied, alternate = any(header._userListSection.nULEnable), header._protocolSection.nAlternateDACOutputState
         lengths = set(header._synchArraySection.lLength)
     else:
         with open(header.abfFilePath, "rb") as file:

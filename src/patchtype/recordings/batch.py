@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from patchtype.files import file_name, write_bytes
 from patchtype.recordings import limits, quality, results, sources
-from patchtype.recordings.cell import Cell, extract
+from patchtype.recordings.cell import Cell, measure
 from patchtype.recordings.reading import recordings
 from patchtype.recordings.recording import TRANSIENT, RecordingError
 
@@ -40,8 +40,9 @@ class Options:
     memory: int = limits.CELL_BYTES
 
     def __post_init__(self):
-        if unknown := sorted(set(self.allow) - set(quality.RULES)):
-            raise ValueError(f"found {unknown[0]!r} among the allowed reasons, expected codes of the quality rules")
+        if unknown := sorted(set(self.allow) - set(quality.waivable())):
+            raise ValueError(f"found {unknown[0]!r} among the allowed reasons, expected codes that leave something to "
+                             f"compute: {', '.join(quality.waivable())}")
 
     def identity(self) -> dict:
         """The part that two runs into one folder must share."""
@@ -82,8 +83,8 @@ def _cells(source, asset: sources.Asset, options: Options, notes: list[str] = ()
         while found:
             recording = found.pop(0)  # and with it go its samples
             recording.notes += notes
-            cells.append(extract(recording, drop_failed=options.drop_failed, allow=options.allow,
-                                 protocol=dict(options.protocol)))
+            cells.append(measure(recording, protocol=dict(options.protocol), drop_failed=options.drop_failed,
+                                 allow=options.allow))
         return cells
 
 
@@ -104,7 +105,7 @@ def _streamed(asset: sources.Asset, options: Options) -> list[Cell]:
             raise why
         if not checked:
             for cell in found:
-                cell.verdict.add("not_verified", "the file was streamed in part, so it could not be compared with a "
+                cell.verdict.add("reader", "the file was streamed in part, so it could not be compared with a "
                                  "checksum")
         return found
 
@@ -113,7 +114,7 @@ def lost(asset: sources.Asset, code: str, text: str) -> Cell:
     """A cell of which nothing is known but why."""
     cell = Cell(asset.cell_id)
     cell.verdict.add(code, text)
-    return cell
+    return cell.without_features()
 
 
 def is_done(asset: sources.Asset, path: Path) -> bool:

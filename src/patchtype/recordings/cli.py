@@ -12,9 +12,8 @@ import pandas as pd
 
 from patchtype.arguments import processes, seconds
 from patchtype.recordings import batch, quality, results, sources
+from patchtype.recordings.commands import KINDS
 from patchtype.recordings.text import clean
-
-PROTOCOLS = ("long_square", "short_square", "ramp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "each electrode is a cell of its own")
     parser.add_argument("--protocol", action="append", default=[], type=_protocol, metavar="NAME=KIND",
                         help="what the stimulus of that name is, such as FI_curve=long_square, where the command does "
-                        f"not show it; one of {', '.join(PROTOCOLS)}; repeatable")
+                        f"not show it; one of {', '.join(KINDS)}; repeatable")
     parser.add_argument("--jobs", "--workers", dest="jobs", type=processes, default=os.cpu_count(), metavar="N",
                         help="processes (one per core; 0: none)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="work on this Dask cluster instead")
@@ -38,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=seconds, default=60.0, help="seconds without a byte that end an attempt")
     parser.add_argument("--drop-failed-sweeps", action="store_true", help="leave out sweeps beyond ipfx's limits")
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="CODE", choices=sorted(quality.RULES),
-        help="a quality reason that costs no cell this time, such as no_short_squares; repeatable",
+        "--allow", action="append", default=[], metavar="CODE", choices=sorted(quality.waivable()),
+        help="a quality reason that costs nothing this time, such as no_short_squares; repeatable",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object with every cell's verdict instead")
     parser.add_argument("--dry-run", action="store_true", help="only say how many files and GB")
@@ -50,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _protocol(text: str) -> tuple[str, str]:
     name, _, kind = text.rpartition("=")
-    if not name or kind not in PROTOCOLS:
+    if not name or kind not in KINDS:
         raise argparse.ArgumentTypeError(
-            f"found {clean(text)!r}, expected NAME=KIND with a kind among {', '.join(PROTOCOLS)}")
+            f"found {clean(text)!r}, expected NAME=KIND with a kind among {', '.join(KINDS)}")
     return name, kind
 
 
@@ -61,12 +60,10 @@ def main(args: argparse.Namespace) -> int:
     try:
         return _extract(args)
     except OSError as error:
-        if error.errno not in batch.FULL and not isinstance(error, FileNotFoundError):
+        if error.errno not in batch.FULL:
             raise
-        said = "no space left on the disk" if error.errno in batch.FULL else error
-        print(f"error: found {said}"
-              + (f" at {clean(error.filename or args.out)}, expected room for the results; free some and give the same "
-                 "command again, finished cells are kept" if error.errno in batch.FULL else ""), file=sys.stderr)
+        print(f"error: found no space left on the disk at {clean(error.filename or args.out)}, expected room for the "
+              "results; free some and give the same command again, finished cells are kept", file=sys.stderr)
         return 2
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -101,10 +98,10 @@ def _extract(args: argparse.Namespace) -> int:
 def summary(table: pd.DataFrame, out: Path) -> str:
     """What a run gave, for programs: one JSON object in ASCII.
 
-    Keys: ``out``, ``recordings``, ``passed``, ``cells``; a cell has ``cell_id``, ``passed``, ``species``, ``reasons`` and
-    ``notes`` (codes) and ``explanation``.
+    Keys: ``out``, ``recordings``, ``passed``, ``cells``; a cell has the columns of ``cells.parquet`` that are text, see
+    `results.cell_table`, with ``reasons`` and ``notes`` as lists of codes.
     """
-    cells = table[["cell_id", "passed", "species", "reasons", "notes", "explanation"]].to_dict("records")
+    cells = table.select_dtypes(["string", "bool"]).to_dict("records")
     for cell in cells:
         cell |= {kind: [code for code in cell[kind].split(";") if code] for kind in ("reasons", "notes")}
     return json.dumps({"out": str(out), "recordings": len(cells), "passed": int(table["passed"].sum()), "cells": cells})

@@ -167,7 +167,7 @@ class Tree:
                                   "file in the folder of the recording; put it there")
         if self.folder is None:
             raise refused("which cannot be followed from here")
-        if os.path.isabs(name) or re.match(r"[A-Za-z]:|\\\\", name):
+        if os.path.isabs(name) or re.match(r"[A-Za-z]:|\\\\", name) or "\0" in name:
             raise refused("an absolute path")
         path = (self.folder / name).resolve()
         if not path.is_relative_to(self.folder):
@@ -189,7 +189,9 @@ class Tree:
     def dataset(self, path: str, start=None) -> h5py.Dataset:
         """A data set that may be read: its samples lie in the file itself, and their filters are there."""
         found = self.get(path, start)
-        if not isinstance(found, h5py.Dataset):
+        with translated():
+            kind = isinstance(found, h5py.Dataset) and found.dtype
+        if not isinstance(kind, np.dtype):
             where = clean(f"{'' if start is None else start.name}/{path}".replace("//", "/"))
             what = "nothing" if found is None else "a group"
             raise RecordingError("samples_unexpected", f"found {what} at {where}, expected data")
@@ -231,16 +233,14 @@ class Tree:
         """A text of the file, cleaned; empty where there is none or what is there is no text."""
         try:
             found = self.get(path, start)
-            if not isinstance(found, h5py.Dataset) or not found.size or found.dtype.kind not in "OSU":
-                return ""
-            if found.size > limits.TEXT or found.dtype.itemsize * found.size > limits.TEXT_BYTES:
-                return ""
-            if found.dtype.kind == "O" and h5py.check_string_dtype(found.dtype) is None:
-                return ""
-            self.check(found)
             with translated():
+                if not isinstance(found, h5py.Dataset) or not found.size or found.size > limits.TEXT \
+                        or h5py.check_string_dtype(found.dtype) is None \
+                        or found.dtype.itemsize * found.size > limits.TEXT_BYTES:
+                    return ""
+                self.check(found)
                 return clean(found[()])
-        except (RecordingError, UnicodeError):
+        except RecordingError:
             return ""
 
     def attribute(self, found, name: str, default=None):
@@ -249,11 +249,10 @@ class Tree:
             with translated():
                 if name not in found.attrs:
                     return default
-                held = h5py.h5a.open(found.id, found.attrs._e(name)).get_storage_size()
-                if held > limits.TEXT_BYTES:
+                if found.attrs.get_id(name).get_storage_size() > limits.TEXT_BYTES:
                     return default
                 return found.attrs[name]
-        except (RecordingError, UnicodeError):
+        except RecordingError:
             return default
 
     def label(self, found, name: str) -> str:
@@ -269,13 +268,15 @@ class Tree:
         if value is None and isinstance(found, h5py.Group):
             try:
                 held = self.get(name, found)
-                if isinstance(held, h5py.Dataset) and held.size == 1:
-                    self.check(held)
-                    with translated():
+                with translated():
+                    if isinstance(held, h5py.Dataset) and held.size == 1 and held.dtype.kind in "iuf":
+                        self.check(held)
                         value = held[()]
             except RecordingError:
                 return default
-        value = np.asarray(value if value is not None else default)
+        if value is None or isinstance(value, h5py.Empty | h5py.Reference):
+            return default
+        value = np.asarray(value)
         if value.size != 1 or value.dtype.kind not in "iuf":
             return default
         return float(value.reshape(-1)[0])

@@ -233,6 +233,9 @@ class File:
         if responses is None or stimuli is None or len(responses) != len(stimuli) \
                 or not {"idx_start", "count", "timeseries"} <= set(responses.dtype.names or ()):
             return []
+        if len(responses) > limits.SWEEPS:
+            raise RecordingError("too_large", f"found {len(responses):,} rows in intracellular_recordings, expected at "
+                                 f"most {limits.SWEEPS:,}; split the file")
         types, pairs = self._stimulus_types(len(responses)), []
         for row, (a, b) in enumerate(zip(responses, stimuli, strict=True)):
             where = f"row {row} of intracellular_recordings"
@@ -256,15 +259,16 @@ class File:
                 self.aside[where] = "", error
                 continue
             number = self.tree.number(response.series, "sweep_number") if response.count is None else np.nan
-            pairs.append(Pair(row if np.isnan(number) else int(number), electrode, response, stimulus, types[row]))
+            number = int(number) if np.isfinite(number) else row
+            pairs.append(Pair(number, electrode, response, stimulus, types[row]))
         return pairs
 
     def _part(self, row, where: str) -> Part | None:
         """The samples that a row of the table refers to; None where it refers to none."""
-        start, count, reference = int(row["idx_start"]), int(row["count"]), row["timeseries"]
-        if start < 0 or count < 0 or not reference:
-            return None
         with translated():
+            start, count, reference = int(row["idx_start"]), int(row["count"]), row["timeseries"]
+            if start < 0 or count < 0 or not reference:
+                return None
             series = self.tree.file[reference]
         if not isinstance(series, h5py.Group):
             raise RecordingError("samples_unexpected", f"found no series behind {where}, expected one")
@@ -299,7 +303,7 @@ class File:
         """Object of each series → sweep number, from the series, else from the sweep table."""
         every = [*self.responses.values(), *self.stimuli.values()]
         own = {self._key(s): self.tree.number(s, "sweep_number") for s in every}
-        found = {key: int(n) for key, n in own.items() if not np.isnan(n)}
+        found = {key: int(n) for key, n in own.items() if np.isfinite(n)}
         if len(found) < len(own):
             found = self._numbers_of_table() | found
         return found
@@ -313,14 +317,14 @@ class File:
         except RecordingError as error:
             self.aside[table] = "", error
             return {}
-        if numbers is None or series is None or ends is None:
+        if numbers is None or series is None or ends is None or ends.dtype.kind not in "iu":
             return {}
         for number, rows in zip(numbers, np.split(series, ends.astype(int)), strict=False):
             for row in rows:
                 try:
                     with translated():
                         each = self.tree.file[row if isinstance(row, h5py.Reference) else row[-1]]
-                    found[self._key(each)] = int(number)
+                        found[self._key(each)] = int(number)
                 except RecordingError:
                     continue  # the series itself is met elsewhere, and told there
         return found

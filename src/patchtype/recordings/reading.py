@@ -76,7 +76,12 @@ def recordings(source, electrode: str | None = None, cell_id: str | None = None)
         else:
             tree = Tree(source)
             stack.callback(tree.close)
-            found, close = nwb_reader.read(tree, stem), tree.close
+            try:
+                found, close = nwb_reader.read(tree, stem), tree.close
+            except RecordingError as error:
+                if error.code == "nwb_version_missing" and _program(source):
+                    raise _foreign(Path(source), 0, b"") from error
+                raise
         if electrode is not None:
             names = [each.electrode for each in found]
             found = [each for each in found if each.electrode == electrode]
@@ -87,6 +92,11 @@ def recordings(source, electrode: str | None = None, cell_id: str | None = None)
     return Cells(found, close)
 
 
+def is_zarr(folder: Path) -> bool:
+    """Whether a folder is an NWB file in the Zarr format."""
+    return any((folder / name).exists() for name in (".zgroup", ".zmetadata", "zarr.json"))
+
+
 def kind_of(path: Path) -> str:
     """``"hdf5"`` or ``"abf"``, by the first bytes of a file.
 
@@ -95,6 +105,9 @@ def kind_of(path: Path) -> str:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
+            if stat.S_ISDIR(found.st_mode) and is_zarr(path):
+                raise RecordingError("format_unknown", "found an NWB file in Zarr, expected HDF5; "
+                                     "convert it with hdmf-zarr")
             what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or device"
             raise RecordingError("file_unreadable", f"found {what} at {clean(path)}, expected a file")
         with path.open("rb") as file:
@@ -111,10 +124,16 @@ def kind_of(path: Path) -> str:
     raise _foreign(path, found.st_size, head)
 
 
+def _program(source) -> str:
+    """The program whose files have this ending, empty where that is not known."""
+    ending = Path(source).suffix.lower() if isinstance(source, str | os.PathLike) else ""
+    return next((name for name, endings in _CONVERT.items() if ending in endings), "")
+
+
 def _foreign(path: Path, size: int, head: bytes) -> RecordingError:
     """What to do with a file of another kind."""
     ending = path.suffix.lower()
-    program = next((name for name, endings in _CONVERT.items() if ending in endings), "")
+    program = _program(path)
     if head[:4] in (b"DATA", b"DAT1", b"DAT2") or ending == ".dat":
         program = "HEKA Patchmaster"
     if program:

@@ -87,24 +87,26 @@ def _cell(k: int, record: dict, data) -> Cell:
 def cell_table(cells: Iterable[Cell]) -> pd.DataFrame:
     """One row per cell: identity, verdict and scalars.
 
-    Columns: ``cell_id``, ``passed``, ``reasons`` and ``notes`` (codes, joined by ``;``), ``explanation`` (reasons
-    in plain words), ``no_families`` (why there are features but no families, in plain words), ``species``,
-    ``subject_id``, ``session_id``, sweep counts, then `SCALARS`.
+    Columns: ``cell_id``, ``passed``, ``reasons`` and ``notes`` (codes, joined by ``;``), ``explanation`` and
+    ``remarks`` (the same in plain words), ``no_families`` (why there are features but no families, in plain words),
+    ``species``, ``subject_id``, ``session_id``, ``electrode``, ``format``, ``simulated``, sweep counts, then `SCALARS`.
     """
     rows = [
         {
             "cell_id": c.cell_id, "passed": c.verdict.passed, "reasons": ";".join(f.code for f in c.verdict.reasons),
             "notes": ";".join(f.code for f in c.verdict.notes),
             "explanation": " | ".join(f.text for f in c.verdict.reasons),
-            "no_families": " | ".join(f.text for f in c.verdict.families), "species": c.species,
-            "subject_id": c.subject_id, "session_id": c.session_id, **dict(zip(COUNTS, c.sweeps, strict=True)),
+            "remarks": " | ".join(f.text for f in c.verdict.notes),
+            "no_families": " | ".join(f.text for f in c.verdict.families), "simulated": c.simulated,
+            **{name: getattr(c, name) for name in (*IDENTITY, *MORE)}, **dict(zip(COUNTS, c.sweeps, strict=True)),
             **c.scalars,
         }
         for c in cells
     ]
-    texts = ("cell_id", "reasons", "notes", "explanation", "no_families", "species", "subject_id", "session_id")
+    texts = ("cell_id", "reasons", "notes", "explanation", "remarks", "no_families", *IDENTITY, *MORE)
     types = dict.fromkeys(texts, "string")
-    types |= {"passed": "bool"} | dict.fromkeys(COUNTS, "int32") | dict.fromkeys(SCALARS, "float64")
+    types |= dict.fromkeys(("passed", "simulated"), "bool")
+    types |= dict.fromkeys(COUNTS, "int32") | dict.fromkeys(SCALARS, "float64")
     return pd.DataFrame(rows, columns=list(types)).astype(types)
 
 

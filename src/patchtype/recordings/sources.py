@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 import urllib3
 
-from patchtype.recordings.reading import ENDINGS, stem_of
+from patchtype.recordings.reading import ENDINGS, is_zarr, stem_of
 from patchtype.recordings.recording import RecordingError
 from patchtype.recordings.text import clean
 
@@ -95,7 +95,7 @@ def _find_one(source: str, api_url: str | None) -> list[Asset]:
     if source.startswith(("http://", "https://")):
         return [Asset(stem_of(unquote(urlsplit(source).path).rstrip("/")) or "recording", source)]
     path = Path(source)
-    if path.is_dir():
+    if path.is_dir() and not is_zarr(path):
         return [Asset(stem_of(p), str(p), p.stat().st_size) for p in files_of(path)]
     dandiset = DANDISET.fullmatch(source)
     if dandiset and not path.exists():

@@ -105,6 +105,8 @@ def meaning(error: Exception) -> tuple[str, str]:
         return error.code, str(error)
     if isinstance(error, OSError):
         return unreadable(error)
+    if isinstance(error, MemoryError):
+        return "too_large", f"found a cell that takes more memory than may be used ({error}); split the file"
     return "unexpected_error", f"{type(error).__name__}: {error}"
 
 

@@ -58,7 +58,7 @@ def made(row: dict) -> bytes:
     """Simulate, write, extract and forget one cell; the content of its result file."""
     with tempfile.TemporaryDirectory() as folder:
         path = simulation.make_file(row, Path(folder), compression=0)
-        return results.packed(extract(path, cell_id=row["cell_id"]))
+        return results.packed([extract(path, cell_id=row["cell_id"])])
 
 
 def rounded(values: np.ndarray, bits: int = BITS) -> np.ndarray:
