@@ -70,9 +70,12 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
 
 
 def _classify(args: argparse.Namespace) -> int:
+    import pandas as pd
+
     from patchtype.classify import answer as answering
     from patchtype.classify import many
     from patchtype.recordings import batch, sources
+    from patchtype.recordings.text import as_csv, clean
 
     if args.out.exists() and not args.out.is_dir():
         print(f"error: found a file at {args.out}, expected a folder for the pages; give another --out",
@@ -86,13 +89,12 @@ def _classify(args: argparse.Namespace) -> int:
                             timeout=args.timeout)
     question = many.Question(args.species, args.layer, not note, note, options)
     rows = many.run(assets, args.out, question, args.jobs, progress=not args.json)
-    table = many.as_table(rows)
-    write_text(args.out / "answers.csv", many.as_csv(table))
+    write_text(args.out / "answers.csv", as_csv(pd.DataFrame(rows)))
     if args.json:
         print(json.dumps({"out": str(args.out), "answers": rows}))
     else:
         for row in rows:
-            print(f"{row['cell_id']}{' (simulated)' * row['simulated']}: {row['sentence']}")
+            print(f"{clean(row['cell_id'])}{' (simulated)' * row['simulated']}: {row['sentence']}")
         print(f"{len(rows)} page(s) and answers.csv in {args.out}")
     return REFUSED if any(row["verdict"] == "refused" for row in rows) else DONE
 

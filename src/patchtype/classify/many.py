@@ -89,14 +89,14 @@ def work(asset: sources.Asset, question: Question) -> dict:
     else:
         answers = [answering.answer_of(cell, path, question.species, _references(question), question.layer)
                    for cell in batch.cells_of(asset, question.options)]
-    return {"rows": [_plain(answering.as_row(each)) for each in answers],
+    return {"rows": [_row(each) for each in answers],
             "pages": {each.cell_id: report.page(each, question.note) for each in answers}}
 
 
 def lost(asset: sources.Asset, question: Question, code: str, text: str) -> dict:
     """What `work` gives for a file of which nothing is known but why."""
     found = answering.Answer(Path(asset.location), asset.cell_id, refusal=Finding(code, text))
-    return {"rows": [_plain(answering.as_row(found))], "pages": {found.cell_id: report.page(found, question.note)}}
+    return {"rows": [_row(found)], "pages": {found.cell_id: report.page(found, question.note)}}
 
 
 def from_table(path: Path, question: Question) -> Iterator[answering.Answer]:
@@ -142,8 +142,9 @@ def _known():
     return answering.known()[0]
 
 
-def _plain(row: dict) -> dict:
-    """The row with numbers and texts that JSON knows."""
+def _row(answer: answering.Answer) -> dict:
+    """The row of an answer with numbers and texts that JSON knows, and its sentence."""
+    row = answering.as_row(answer) | {"sentence": report.sentence(answer)}
     return {key: value.item() if isinstance(value, np.generic) else value for key, value in row.items()}
 
 

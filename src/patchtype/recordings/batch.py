@@ -55,6 +55,11 @@ def work(asset: sources.Asset, options: Options) -> bytes:
 
     Raises OSError when the disk is full: that would cost every other file as well.
     """
+    return results.packed(cells_of(asset, options), asset.size)
+
+
+def cells_of(asset: sources.Asset, options: Options) -> list[Cell]:
+    """The cells of one asset, or one cell with the reason; raises as `work` does."""
     try:
         if not asset.remote:
             cells = _cells(asset.location, asset, options)
@@ -72,7 +77,7 @@ def work(asset: sources.Asset, options: Options) -> bytes:
         cells = [lost(asset, "file_unreadable", f"{type(error).__name__}: {error}")]
     except Exception as error:  # noqa: BLE001 - nothing may stop a batch
         cells = [lost(asset, "unexpected_error", f"{type(error).__name__}: {error}")]
-    return results.packed(cells, asset.size)
+    return cells
 
 
 def _cells(source, asset: sources.Asset, options: Options, notes: list[str] = ()) -> list[Cell]:

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the results; a stopped run goes on there")
     parser.add_argument("--electrode", metavar="NAME", help="only this electrode of files with several; without it "
                         "each electrode is a cell of its own")
-    parser.add_argument("--protocol", action="append", default=[], type=_protocol, metavar="NAME=KIND",
+    parser.add_argument("--protocol", action="append", default=[], type=protocol, metavar="NAME=KIND",
                         help="what the stimulus of that name is, such as FI_curve=long_square, where the command does "
                         f"not show it; one of {', '.join(KINDS)}; repeatable")
     parser.add_argument("--jobs", "--workers", dest="jobs", type=processes, default=os.cpu_count(), metavar="N",
@@ -47,7 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                      "2 the call was wrong, or the disk is full.")
 
 
-def _protocol(text: str) -> tuple[str, str]:
+def protocol(text: str) -> tuple[str, str]:
+    """A stimulus name and what it is, as ``NAME=KIND``.
+
+    >>> protocol("FI_curve=long_square")
+    ('FI_curve', 'long_square')
+    """
     name, _, kind = text.rpartition("=")
     if not name or kind not in KINDS:
         raise argparse.ArgumentTypeError(
