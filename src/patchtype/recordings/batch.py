@@ -51,33 +51,33 @@ class Options:
 
 
 def work(asset: sources.Asset, options: Options) -> bytes:
-    """Extract one asset wherever it is, each of its cells; the content of its result file. Runs in a worker.
-
-    Raises OSError when the disk is full: that would cost every other file as well.
-    """
+    """The content of the result file of one asset. Runs in a worker."""
     return results.packed(cells_of(asset, options), asset.size)
 
 
-def cells_of(asset: sources.Asset, options: Options) -> list[Cell]:
-    """The cells of one asset, or one cell with the reason; raises as `work` does."""
+def cells_of(asset: sources.Asset, options: Options = Options()) -> list[Cell]:  # noqa: B008
+    """The cells of one asset wherever it is, within the limits of time and memory.
+
+    Never raises for a bad recording: the verdict says why. Raises OSError when the disk is full, for that would cost
+    every other file as well.
+
+    >>> [cell.verdict.reasons[0].code for cell in cells_of(sources.Asset("a", "nowhere.nwb"))]
+    ['file_missing']
+    """
     try:
         if not asset.remote:
-            cells = _cells(asset.location, asset, options)
-        elif options.stream and not asset.location.lower().endswith(".abf"):
-            cells = _streamed(asset, options)
-        else:
-            notes: list[str] = []
-            with sources.fetched(asset, options.cache, options.attempts, options.timeout, notes=notes) as path:
-                cells = _cells(path, asset, options, notes)
-    except RecordingError as error:
-        cells = [lost(asset, error.code, str(error))]
+            return _cells(asset.location, asset, options)
+        if options.stream and not asset.location.lower().endswith(".abf"):
+            return _streamed(asset, options)
+        notes: list[str] = []
+        with sources.fetched(asset, options.cache, options.attempts, options.timeout, notes=notes) as path:
+            return _cells(path, asset, options, notes)
     except OSError as error:
         if error.errno in FULL:
             raise
-        cells = [lost(asset, "file_unreadable", f"{type(error).__name__}: {error}")]
+        return [lost(asset, "file_unreadable", f"{type(error).__name__}: {error}")]
     except Exception as error:  # noqa: BLE001 - nothing may stop a batch
-        cells = [lost(asset, "unexpected_error", f"{type(error).__name__}: {error}")]
-    return cells
+        return [lost(asset, *quality.meaning(error))]
 
 
 def _cells(source, asset: sources.Asset, options: Options, notes: list[str] = ()) -> list[Cell]:
@@ -110,7 +110,7 @@ def _streamed(asset: sources.Asset, options: Options) -> list[Cell]:
             raise why
         if not checked:
             for cell in found:
-                cell.verdict.add("reader", "the file was streamed in part, so it could not be compared with a "
+                cell.verdict.add("not_verified", "the file was streamed in part, so it could not be compared with a "
                                  "checksum")
         return found
 

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def protocol(text: str) -> tuple[str, str]:
-    """A stimulus name and what it is, as ``NAME=KIND``.
+    """A stimulus name and what it is, as ``--protocol`` takes them.
 
     >>> protocol("FI_curve=long_square")
     ('FI_curve', 'long_square')
