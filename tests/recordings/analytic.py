@@ -3,6 +3,7 @@
 import numpy as np
 
 from patchtype.recordings.nwb import RawSweep
+from patchtype.recordings.recording import Recording, Sweep
 
 RATE = 50_000.0
 STEP_ON, STEP_OFF, END = 0.6, 1.6, 2.15  # s
@@ -114,3 +115,35 @@ def cell(rate=RATE, seed=0, amplitudes=(*range(-110, 0, 20), *range(10, 211, 20)
     if ramps:
         sweeps.append(ramp(rng, rate))
     return sweeps
+
+
+def recording(sweeps, rate=RATE, cell_id="cell"):
+    """The sweeps as a reader would give them, without a file."""
+    return Recording(cell_id, [
+        Sweep(k, f"sweep {k}", rate, len(s.v_mv), lambda s=s: (np.array(s.v_mv, float), np.array(s.i_pa, float)), s.code)
+        for k, s in enumerate(sweeps) if s.clamp_mode == "CurrentClamp"
+    ])
+
+
+def steps(amplitudes, rate=20_000.0, onset=0.15, length=0.5, end=1.0, name="FI", holding=0.0, counts=None, prepulse=None,
+          noise=0.01):
+    """A plain step protocol of another laboratory: no test pulse, no code; ``counts``: amplitude → spikes, evenly put."""
+    rng = np.random.default_rng(0)
+    out = []
+    t = np.arange(round(end * rate)) / rate
+    for pa in amplitudes:
+        i = np.zeros(len(t))
+        if prepulse:
+            first, last, size = prepulse
+            i[round(first * rate):round(last * rate)] = size
+        i[round(onset * rate):round((onset + length) * rate)] = pa
+        v = membrane(i, rate)
+        n = (counts or {}).get(pa, 0)
+        if n:
+            shape, starts = spike(rate), onset + 0.02 + np.arange(n) * (length - 0.04) / n
+            v = np.minimum(v, THRESHOLD - 8)
+            for s in np.round(starts * rate).astype(int):
+                v[s - 20:s] = np.linspace(v[s - 21], THRESHOLD, 20)
+                v[s:s + len(shape)] = shape
+        out.append(RawSweep(name, i + holding, v + rng.normal(0, noise, len(v))))
+    return out

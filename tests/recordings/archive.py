@@ -1,6 +1,7 @@
 """A DANDI archive on this machine: the API that its client asks, files in ranges, and faults on demand."""
 
 import contextlib
+import gzip
 import hashlib
 import json
 import threading
@@ -108,6 +109,8 @@ class Handler(BaseHTTPRequestHandler):
     def send_metadata(self, name: str):
         if self.server.faults.get(name) == "no metadata":
             return self.send_error(404)
+        if self.server.faults.get(name) == "odd metadata":
+            return self.send_json(["nothing", "of", "use"])
         content = self.server.files[name].read_bytes()
         digest = hashlib.sha256(content + (b"!" if self.server.faults.get(name) == "checksum" else b"")).hexdigest()
         self.send_json({
@@ -124,7 +127,9 @@ class Handler(BaseHTTPRequestHandler):
         content = self.server.files[name].read_bytes()
         first, last = 0, len(content) - 1
         asked = self.headers.get("Range")
-        if asked:
+        if fault in ("gzip", "endless", "trickle"):
+            return self.send_odd(fault)
+        if asked and fault != "no ranges":
             a, _, b = asked.removeprefix("bytes=").partition("-")
             first, last = int(a), min(int(b), last) if b else last
             self.send_response(206)
@@ -132,6 +137,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", '"2"' if fault == "changed" else '"1"')
         self.send_header("Content-Length", str(last - first + 1))
         self.end_headers()
         if not body:
@@ -145,6 +151,20 @@ class Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             self.wfile.write(part)
             self.server.bytes_sent += len(part)
+
+    def send_odd(self, fault: str):
+        """A body that expands, one that never ends, or one that comes a byte at a time."""
+        self.send_response(200)
+        if fault == "gzip":
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.close_connection = True
+        body = gzip.compress(bytes(1 << 20)) if fault == "gzip" else bytes(1 if fault == "trickle" else 1 << 16)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1 if fault == "gzip" else 1000):
+                self.wfile.write(body)
+                self.wfile.flush()
+                time.sleep(0.02 if fault == "trickle" else 0)
 
     def send_json(self, value):
         data = json.dumps(value).encode()

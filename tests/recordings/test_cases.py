@@ -173,7 +173,7 @@ def test_the_tables_of_present_pynwb_pair_response_and_stimulus(base, good, tmp_
     with pynwb.NWBHDF5IO(str(tmp_path / "tables.nwb"), "w") as io:
         io.write(made)
     [found] = read(tmp_path / "tables.nwb")
-    assert same(found, good)
+    assert same(found, good, v=1e-5)
     assert (found.electrode, found.species, found.simulated) == ("e0", "", False)
     assert [s.stimulus_name for s in found.sweeps] == ["FI curve"] * 3 + [""]
 

@@ -6,9 +6,11 @@ import h5py
 import numpy as np
 import pytest
 
+from patchtype import families
 from patchtype.recordings import quality, verdict
 from patchtype.recordings.cell import extract
-from patchtype.recordings.nwb import VOLTAGE_CLAMP, RawSweep
+from patchtype.recordings.nwb import RawSweep
+from patchtype.recordings.recording import NOTES, REASONS
 from patchtype.recordings.scalars import SCALARS
 
 from . import analytic
@@ -61,95 +63,138 @@ def cut(sweeps, n):
 LONG = lambda k, s: "LP_" in s.code or "PS_" in s.code  # noqa: E731
 SPIKING = 14  # number of a spiking long square in the analytic cell
 
-#: Sweeps that no reader refuses but no analysis should trust: name → (sweeps, code, part of the sentence).
+#: Sweeps whose numbers nobody could trust: name → (sweeps, code, part of the sentence).
 BAD_SWEEPS = {
-    "no sweeps": (lambda s: [], "no_sweeps", "found no patch-clamp sweep"),
-    "voltage clamp only": (lambda s: [RawSweep(x.code, x.i_pa, x.v_mv, VOLTAGE_CLAMP) for x in s[:3]],
-                           "voltage_clamp_only", "found 3 voltage-clamp sweeps and none in current clamp"),
-    "no long squares": (lambda s: of_kind(s, "6SP", "Ramp"), "no_long_squares", "found no long-square sweep"),
-    "no short squares": (lambda s: of_kind(s, "PS_", "LP_", "Ramp"), "no_short_squares", "found no short-square"),
-    "unknown codes": (lambda s: [RawSweep("FooBar", x.i_pa, x.v_mv) for x in s], "stimulus_codes_unknown",
-                      "found only unknown stimulus codes (FooBar)"),
-    "ends after step": (lambda s: cut(s, 90_000), "ends_after_step", "sweeps end 0.20 s after the step, expected 0.5"),
-    "all ends NaN": (lambda s: with_v(s, fill(95_000, None, np.nan)), "ends_missing",
-                     "data end (missing or zero from there) 0.30 s after the step"),
-    "all ends zero": (lambda s: with_v(s, fill(95_000, None, 0)), "ends_missing", "0.30 s after the step"),
-    "noisy stimulus": (lambda s: with_i(s, lambda i: i + np.random.default_rng(0).normal(0, 0.1, len(i))),
-                       "stimulus_noisy", "changes of the command in sweep 0, expected 4"),
-    "no test pulse": (lambda s: with_i(s, without_test_pulse), "no_test_pulse", "found no test pulse"),
-    "no spikes": (lambda s: [x for x in s if not LONG(0, x) or x.v_mv.max() < 0], "no_spikes",
-                  "found no spike in any long square"),
-    "one spiking sweep": (lambda s: [x for x in s if not LONG(0, x) or abs(x.i_pa).max() < 120], "one_spiking_sweep",
-                          "found spikes in one long square only"),
-    "no hyperpolarising": (lambda s: [x for x in s if not LONG(0, x) or x.i_pa[50_000] > 0], "no_hyperpolarizing_step",
-                           "found no silent long square between -100 and 0 pA"),
-    "all spiking": (lambda s: [x for x in s if not LONG(0, x) or x.v_mv.max() > 0], "no_subthreshold_sweep",
-                    "found spikes in every long square"),
-    "no matching amplitudes": (lambda s: [x for x in s if not LONG(0, x) or abs(x.i_pa).max() in (50, 90, 110, 130)],
-                               "no_matching_amplitudes", "fewer than two spiking long squares at rheobase"),
-    "only -10 pA": (lambda s: analytic_cell(amplitudes=(-10, *range(10, 211, 20))), "step_extrapolated",
-                    "found no silent step within 20 pA of -90 pA (nearest 80 pA away)"),
-    "NaN hole in a spiking sweep": (lambda s: with_v(s, fill(40_000, 40_010, np.nan), lambda k, _: k == SPIKING),
-                                    "nan_hole", f"inside the recording of sweep {SPIKING}, expected none"),
-    "noise 0.3 mV": (lambda s: with_v(s, noise(0.3)), "noise_high", "found noise beyond ipfx's limits in 17 of 17"),
     "response x 1000": (lambda s: with_v(s, lambda v: np.multiply(v, 1e3, out=v)), "voltage_out_of_range",
                         "check the conversion factor of the response"),
     "response / 1000": (lambda s: with_v(s, lambda v: np.multiply(v, 1e-3, out=v)), "rest_out_of_range",
                         "found a resting potential of -0.07 mV"),
     "stimulus x 1e12": (lambda s: with_i(s, lambda i: i * 1e12), "current_out_of_range",
                         "check the conversion factor of the stimulus"),
-    "stimulus / 1000": (lambda s: with_i(s, lambda i: i * 1e-3), "current_out_of_range", "found a command of 0.21 pA"),
-    "step of half a second": (lambda s: with_i(s, lambda i: np.r_[i[:55_000], 0 * i[55_000:]], LONG), "step_duration",
-                              "found a step of 0.500 s in sweep 0, expected 1 s"),
+    "stimulus / 1000": (lambda s: with_i(s, lambda i: i * 1e-3), "current_out_of_range", "found a command of 0.4 pA"),
+    "no stimulus at all": (lambda s: with_i(s, lambda i: 0 * i), "nothing_to_measure",
+                           "no short pulse and no ramp in the command of 22 sweeps (in 22 sweeps the command is constant)"),
+    "every sweep broken off": (lambda s: with_v(s, fill(30_010, None, np.nan)), "nothing_left",
+                               "found no sweep that has all samples"),
 }
 
-#: Sweeps that cost no cell: name → (sweeps, code of the note, part of the sentence).
+#: Sweeps that only the families cannot do with: name → (sweeps, code, part of the sentence, a feature that stays).
+FAMILY_SWEEPS = {
+    "no long squares": (lambda s: of_kind(s, "6SP", "Ramp"), "no_long_squares", "found no usable long square",
+                        "threshold_v_ramp"),
+    "no short squares": (lambda s: of_kind(s, "PS_", "LP_", "Ramp"), "no_short_squares",
+                         "so --allow no_short_squares keeps them", "tau"),
+    "ends after step": (lambda s: cut(s, 90_000), "ends_after_step", "sweeps end 0.20 s after the step, expected 0.5",
+                        "tau"),
+    "all ends NaN": (lambda s: with_v(s, fill(95_000, None, np.nan), LONG), "ends_missing",
+                     "data end (missing or zero from there) 0.30 s after the step", "tau"),
+    "all ends zero": (lambda s: with_v(s, fill(95_000, None, 0), LONG), "ends_missing", "0.30 s after the step", "tau"),
+    "noisy stimulus": (lambda s: with_i(s, lambda i: i + np.random.default_rng(0).normal(0, 0.1, len(i)), LONG),
+                       "stimulus_noisy", "found a measured current as the command of sweeps 0, 1", "tau"),
+    "no test pulse": (lambda s: with_i(s, without_test_pulse), "no_test_pulse", "found no test pulse", "tau"),
+    "no spikes": (lambda s: [x for x in s if not LONG(0, x) or x.v_mv.max() < 0], "no_spikes",
+                  "found no spike in any long square", "tau"),
+    "one spiking sweep": (lambda s: [x for x in s if not LONG(0, x) or abs(x.i_pa).max() < 120], "one_spiking_sweep",
+                          "found spikes in one long square only", "rheobase_i"),
+    "no hyperpolarising": (lambda s: [x for x in s if not LONG(0, x) or x.i_pa[50_000] > 0], "no_hyperpolarizing_step",
+                           "found no silent long square between -100 and 0 pA", "rheobase_i"),
+    "all spiking": (lambda s: [x for x in s if not LONG(0, x) or x.v_mv.max() > 0], "no_subthreshold_sweep",
+                    "found spikes in every long square", "rheobase_i"),
+    "no matching amplitudes": (lambda s: [x for x in s if not LONG(0, x) or abs(x.i_pa).max() in (50, 90, 110, 130)],
+                               "no_matching_amplitudes", "fewer than two spiking long squares at rheobase", "tau"),
+    "only -10 pA": (lambda s: analytic_cell(amplitudes=(-10, *range(10, 211, 20))), "step_extrapolated",
+                    "found no silent step within 20 pA of -90 pA (nearest 80 pA away)", "rheobase_i"),
+    "noise 0.3 mV": (lambda s: with_v(s, noise(0.3)), "noise_high", "found noise beyond ipfx's limits in 17 of 17",
+                     "rheobase_i"),
+    "step of half a second": (lambda s: with_i(s, lambda i: np.r_[i[:55_000], 0 * i[55_000:]], LONG), "step_duration",
+                              "found a step of 0.500 s in sweep 0, expected 1 s", "tau"),
+}
+
+#: Sweeps that cost nothing: name → (sweeps, code of the note, part of the sentence).
 NOTED_SWEEPS = {
     "no ramp": (lambda s: [x for x in s if "Ramp" not in x.code], "no_ramp", "there are no official families"),
-    "one unknown code": (lambda s: [*s, RawSweep("FooBar", s[0].i_pa, s[0].v_mv)], "some_codes_unknown", "FooBar"),
-    "one end NaN": (lambda s: with_v(s, fill(40_000, None, np.nan), lambda k, _: k == 10), "sweeps_tagged",
-                    "dropped sweep 10: experiment epoch is missing"),
-    "one end zero": (lambda s: with_v(s, fill(40_000, None, 0), lambda k, _: k == 10), "sweeps_tagged",
-                     "dropped sweep 10: experiment epoch is missing"),
-    "one sweep all NaN": (lambda s: with_v(s, fill(0, None, np.nan), lambda k, _: k == 10), "sweeps_tagged",
-                          "dropped sweep 10:"),
+    "unknown codes": (lambda s: [RawSweep("FooBar", x.i_pa, x.v_mv) for x in s], "stimulus_codes_unknown",
+                      "found stimulus names of its own (FooBar)"),
+    "a short negative pulse": (lambda s: [*s, RawSweep("FooBar", analytic.command(pulses=((0.6, 0.605, -50.0),))[1],
+                                                       s[0].v_mv)],
+                               "sweeps_unknown", "left aside sweep 22: the command is a short negative pulse"),
+    "NaN hole in a spiking sweep": (lambda s: with_v(s, fill(40_000, 40_010, np.nan), lambda k, _: k == SPIKING),
+                                    "nan_hole", f"left out sweep {SPIKING}: samples are missing inside the response"),
+    "one end NaN": (lambda s: with_v(s, fill(40_000, None, np.nan), lambda k, _: k == 10), "sweep_incomplete",
+                    "left out sweep 10: the data end before the stimulus does"),
+    "one end zero": (lambda s: with_v(s, fill(40_000, None, 0), lambda k, _: k == 10), "sweep_incomplete",
+                     "left out sweep 10"),
+    "one sweep all NaN": (lambda s: with_v(s, fill(0, None, np.nan), lambda k, _: k == 10), "sweep_incomplete",
+                          "left out sweep 10"),
+    "one sweep ends early": (lambda s: with_v(s, fill(90_000, None, np.nan), lambda k, _: k == 10), "sweeps_tagged",
+                             "the families are without sweep 10: Recording stopped"),
     "NaN in one stimulus": (lambda s: with_i(s, lambda i: np.r_[i[:40_000], [np.nan] * 10, i[40_010:]],
-                                             lambda k, _: k == 10), "sweeps_tagged", "Stimulus contains NaN values"),
-    "zero-amplitude sweep": (lambda s: [*s, RawSweep(s[0].code, analytic.command()[1], s[10].v_mv)], "sweeps_tagged",
-                             "stim epoch is missing"),
+                                             lambda k, _: k == 10), "sweeps_unknown", "the command has missing samples"),
+    "zero-amplitude sweep": (lambda s: [*s, RawSweep(s[0].code, analytic.command()[1], s[10].v_mv)], "sweeps_unknown",
+                             "left aside sweep 22: the command is constant after the test pulse"),
     "one noisy sweep": (lambda s: with_v(s, noise(0.3), lambda k, _: k == 10), "sweeps_failed",
                         "kept 1 of 22 sweeps beyond ipfx's limits"),
     "short squares without spikes": (
         lambda s: [*of_kind(s, "PS_", "LP_", "Ramp"), analytic.short_square(300, np.random.default_rng(0))],
         "official_missing", "No spiking short square sweeps"),
+    "a wrong name": (lambda s: [RawSweep("X7Ramp_DA_0" if k == 3 else x.code, x.i_pa, x.v_mv) for k, x in enumerate(s)],
+                     "protocol", "the name X7Ramp does not fit the command of 1 sweep, which is a long square"),
 }
 
 
 @pytest.mark.parametrize("name", BAD_SWEEPS)
-def test_bad_sweeps_cost_the_cell_with_their_own_reason(written, sweeps, name):
+def test_numbers_that_nobody_could_trust_cost_the_cell(sweeps, name):
     make, code, sentence = BAD_SWEEPS[name]
-    cell = extract(written(make(sweeps)))
+    cell = extract(analytic.recording(make(sweeps)))
     assert [f.code for f in cell.verdict.reasons] == [code], cell.verdict
     assert sentence in cell.verdict.reasons[0].text
     assert cell.paper == cell.official == {}
-    assert np.isnan(list(cell.scalars.values())).all()
+    assert np.isnan([*cell.scalars.values(), *cell.features.values()]).all()
+    assert cell.missing["tau"] == cell.verdict.reasons[0].text
+
+
+@pytest.mark.parametrize("name", FAMILY_SWEEPS)
+def test_what_only_the_families_need_costs_only_them(sweeps, name):
+    make, code, sentence, stays = FAMILY_SWEEPS[name]
+    cell = extract(analytic.recording(make(sweeps)))
+    assert cell.verdict.passed and not cell.verdict.has_families
+    assert [f.code for f in cell.verdict.families] == [code], cell.verdict
+    assert sentence in cell.verdict.families[0].text
+    assert cell.paper == cell.official == {}
+    assert np.isfinite(cell.features[stays])
 
 
 @pytest.mark.parametrize("name", NOTED_SWEEPS)
-def test_harmless_sweeps_are_noted(written, sweeps, name):
+def test_harmless_sweeps_are_noted(sweeps, name):
     make, code, sentence = NOTED_SWEEPS[name]
-    cell = extract(written(make(sweeps)))
-    assert cell.verdict.passed, cell.verdict
+    cell = extract(analytic.recording(make(sweeps)))
+    assert cell.verdict.has_families, cell.verdict
     assert len(cell.paper) == 12
     assert sentence in {f.code: f.text for f in cell.verdict.notes}[code]
 
 
-def test_slow_sampling_is_refused_and_25_khz_noted(written):
-    assert [f.code for f in extract(written(analytic_cell(20_000.0), rate=20_000.0)).verdict.reasons] \
-        == ["sampling_rate_low"]
-    cell = extract(written(analytic_cell(25_000.0), rate=25_000.0))
-    assert cell.verdict.passed
+def test_all_reasons_come_at_once():
+    cell = extract(analytic.recording(analytic.steps((-50, 0, 50)), 20_000.0))
+    assert [f.code for f in cell.verdict.families] == [
+        "no_short_squares", "sampling_rate_low", "step_duration", "no_test_pulse", "ends_after_step", "starts_late"]
+    assert cell.verdict.passed and np.isfinite(cell.features["tau"])
+
+
+def test_slow_sampling_costs_the_families_and_25_khz_is_noted():
+    slow = extract(analytic.recording(analytic_cell(20_000.0), 20_000.0))
+    assert [f.code for f in slow.verdict.families] == ["sampling_rate_low"]
+    assert slow.features["tau"] == pytest.approx(analytic.TAU, rel=0.01)
+    cell = extract(analytic.recording(analytic_cell(25_000.0), 25_000.0))
+    assert cell.verdict.has_families
     assert [str(f) for f in cell.verdict.notes] == ["resampled: resampled from 25 to 50 kHz"]
+
+
+def test_every_feature_is_a_value_or_a_reason(sweeps):
+    for chosen in (sweeps, of_kind(sweeps, "6SP"), sweeps[:3]):
+        cell = extract(analytic.recording(chosen))
+        assert list(cell.features) == list(families.features().index)
+        assert {name for name, value in cell.features.items() if not np.isfinite(value)} == set(cell.missing)
+        assert all(cell.missing.values())
 
 
 # --- broken files ----------------------------------------------------------------------------------------
@@ -224,40 +269,36 @@ def test_broken_files_cost_the_cell_with_their_own_reason(plain_file, tmp_path, 
     assert sentence in found.verdict.reasons[0].text
 
 
-def test_a_missing_sweep_table_is_noted_and_read_around(plain_file, tmp_path):
+def test_a_missing_sweep_table_is_read_around(plain_file, tmp_path):
     path = tmp_path / "cell.nwb"
     shutil.copy(plain_file, path)
     edit(lambda f: f["general/intracellular_ephys"].__delitem__("sweep_table"))(path)
-    found, good = extract(path), extract(plain_file)
-    assert [f.code for f in found.verdict.notes] == ["sweep_table_missing"]
-    assert all(np.array_equal(found.paper[k], good.paper[k]) for k in good.paper)
-
-
-def test_one_sided_test_pulse(written, sweeps):
-    def open_pulse(i):
-        i[1500:] = -20
-        i[:1500] = 0
-        return i
-    found = extract(written(with_i(sweeps, open_pulse, lambda k, s: k == 2)))
-    assert "test_pulse_open" in [f.code for f in found.verdict.reasons]
+    assert extract(path).features == extract(plain_file).features
 
 
 # --- the machinery ---------------------------------------------------------------------------------------
 
 def test_a_good_cell_passes_without_reason_or_note(either_file):
     found = extract(either_file)
-    assert found.verdict.passed
-    assert found.verdict.reasons == found.verdict.notes == []
+    assert found.verdict.has_families
+    assert {f.text.partition(": ")[2] for f in found.verdict.notes} <= {"it is in voltage clamp"}
     assert set(found.scalars) == set(SCALARS)
     assert found.sweeps[1:] == (17, 17)
 
 
-def test_allowed_codes_become_notes_and_keep_the_cell(written, sweeps, plain_file):
-    path = written(of_kind(sweeps, "PS_", "LP_", "Ramp"))
-    found, good = extract(path, allow={"no_short_squares"}), extract(plain_file)
-    assert found.verdict.passed
+def test_allowed_codes_become_notes_and_keep_the_families(sweeps):
+    without = analytic.recording(of_kind(sweeps, "PS_", "LP_", "Ramp"))
+    found, good = extract(without, allow={"no_short_squares"}), extract(analytic.recording(sweeps))
+    assert found.verdict.has_families
     assert "no_short_squares" in [f.code for f in found.verdict.notes]
     assert all(np.array_equal(found.paper[k], good.paper[k]) for k in good.paper)
+
+
+def test_only_rules_that_leave_something_can_be_allowed(sweeps):
+    assert quality.waivable() == ("current_out_of_range", "no_short_squares", "noise_high", "rest_out_of_range",
+                                  "step_extrapolated", "stimulus_noisy")
+    thousandfold = with_v(sweeps, lambda v: np.multiply(v, 1e3, out=v))
+    assert not extract(analytic.recording(thousandfold), allow={"voltage_out_of_range"}).verdict.passed
 
 
 def test_a_rule_that_fails_is_a_reason_not_a_crash(plain_file, monkeypatch):
@@ -271,7 +312,7 @@ def test_a_rule_that_fails_is_a_reason_not_a_crash(plain_file, monkeypatch):
 def test_registry_is_complete_and_without_repetition():
     table = quality.table()
     assert table["code"].is_unique
-    assert set(table["stage"]) == set(verdict.STAGES)
+    assert set(table["stage"]) == set(verdict.STAGES) and set(table["costs"]) == set(verdict.COSTS)
     assert table["why"].str.endswith(".").all()
     assert set(quality.IPFX_SENTENCES.values()) <= set(table["code"])
     with pytest.raises(ValueError, match="found two rules with code 'no_ramp', expected one"):
@@ -279,9 +320,9 @@ def test_registry_is_complete_and_without_repetition():
 
 
 def test_every_rule_about_a_recording_is_shown_here():
-    shown = {c for _, c, _ in (*BAD_SWEEPS.values(), *NOTED_SWEEPS.values(), *BAD_FILES.values())}
-    shown |= {"sampling_rate_low", "resampled", "sweep_table_missing", "test_pulse_open", "unexpected_error",
-              "sweep_numbers_missing"}  # by tests of their own, here and in test_nwb
-    of_batch = {"download_failed", "download_damaged", "worker_lost"}
-    last_resort = {"no_usable_long_square", "ipfx_failed", "family_missing", "family_not_finite", "scalars_missing"}
-    assert set(quality.RULES) - shown - of_batch == last_resort
+    shown = {c for _, c, *_ in (*BAD_SWEEPS.values(), *FAMILY_SWEEPS.values(), *NOTED_SWEEPS.values())}
+    shown |= {"sampling_rate_low", "resampled", "starts_late", "unexpected_error"}
+    of_readers = {*REASONS, *NOTES, "worker_lost", "several_electrodes"}
+    of_measurement = {"peaks_lost", "fires_at_rest", "depolarisation_block", "tau_one_sweep", "step_large"}
+    last_resort = {"no_usable_long_square", "ipfx_failed", "family_missing", "family_not_finite", "nothing_measured"}
+    assert set(quality.RULES) - shown - of_readers - of_measurement == last_resort

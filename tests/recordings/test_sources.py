@@ -1,5 +1,8 @@
 """Files, folders and the DANDI archive as sources; fetching and streaming, faults included."""
 
+import os
+import time
+
 import numpy as np
 import pytest
 import requests
@@ -150,3 +153,104 @@ def test_a_stream_that_cannot_be_opened_is_a_failed_download(served):
             sources.streamed(missing, timeout=5):
         pass
     assert error.value.code == "download_failed"
+
+
+# --- servers that mean no good, or fail in odd ways --------------------------------------------------------
+
+def ask(served, fault, name="sub-1_ses-1_icephys.nwb", size=None, **options):
+    """Fetch a file whose size is not known, from a server with a fault."""
+    served.faults[name] = fault
+    asset = sources.Asset("x", f"{served.url}/blobs/{name}", size)
+    with pytest.raises(RecordingError) as error, sources.fetched(asset, pause=0, attempts=1, **options):
+        pass
+    return error.value.code, str(error.value)
+
+
+def test_a_compressed_answer_is_not_unpacked(served, tmp_path):
+    code, sentence = ask(served, "gzip", folder=tmp_path, timeout=5)
+    assert code == "download_failed"
+    assert "found an answer compressed by gzip at" in sentence
+
+
+def test_an_endless_body_ends_at_the_size_that_was_stated(served, monkeypatch):
+    assert ask(served, "endless", timeout=5, size=1000)[0] == "download_damaged"
+    monkeypatch.setattr(sources, "LARGEST", 2_000_000)
+    code, sentence = ask(served, "endless", timeout=5)
+    assert code == "download_damaged"
+    assert sentence.startswith("found more than 2000000 bytes at")
+
+
+def test_a_trickling_body_ends_with_the_time(served):
+    begun = time.monotonic()
+    code, sentence = ask(served, "trickle", timeout=5, total=0.3)
+    assert time.monotonic() - begun < 5
+    assert code == "download_failed"
+    assert "after 0.3 s, expected the whole file" in sentence
+
+
+def test_a_file_without_a_checksum_is_noted(served, asset):
+    notes = []
+    with sources.fetched(sources.Asset("x", f"{served.url}/blobs/{asset.cell_id}.nwb"), timeout=5, notes=notes):
+        pass
+    assert notes == ["no checksum was stated for the file, so the download could not be compared with one"]
+    with sources.fetched(asset, timeout=5, notes=notes):
+        pass
+    assert len(notes) == 1
+
+
+def test_metadata_that_cannot_be_read_are_damage(served, asset):
+    served.faults[f"{asset.cell_id}.nwb"] = "odd metadata"
+    with pytest.raises(RecordingError, match="found metadata that cannot be read at") as error, \
+            sources.fetched(asset, timeout=5, pause=0):
+        pass
+    assert error.value.code == "download_damaged"
+
+
+def test_a_file_that_changes_while_it_is_streamed_is_refused(served, asset):
+    with sources.streamed(asset, timeout=5, pause=0) as stream:
+        stream.read(10)
+        served.faults[f"{asset.cell_id}.nwb"] = "changed"
+        stream.seek(asset.size - 10)
+        with pytest.raises(RecordingError, match="changed while it was read, expected one version of it; run again"):
+            stream.read(10)
+        assert stream.error.code == "download_damaged"
+
+
+def test_a_server_without_ranges_cannot_be_streamed_from(served, asset):
+    served.faults[f"{asset.cell_id}.nwb"] = "no ranges"
+    with pytest.raises(RecordingError, match="does not come in parts, expected a server that sends ranges;"), \
+            sources.streamed(asset, timeout=5, pause=0):
+        pass
+
+
+def test_a_stream_that_was_read_whole_is_compared_with_the_checksum(served, asset, folder):
+    with sources.streamed(asset, timeout=5, pause=0) as stream:
+        assert not stream.verified()
+        assert stream.read() == (folder / f"{asset.cell_id}.nwb").read_bytes()
+        assert stream.verified()
+    served.faults[f"{asset.cell_id}.nwb"] = "checksum"
+    with sources.streamed(asset, timeout=5, pause=0) as stream:
+        stream.read()
+        with pytest.raises(RecordingError, match=r"found sha256 \w{12}\.\.\., expected \w{12}\.\.\.; run again"):
+            stream.verified()
+
+
+def test_a_folder_holds_recordings_of_both_formats_under_names_of_their_own(tmp_path):
+    for name in ("cell.nwb", "cell.ABF", "other.abf", "notes.txt", "CELL2.NWB"):
+        (tmp_path / name).touch()
+    assert [a.cell_id for a in sources.find(tmp_path)] == ["CELL2", "cell.ABF", "cell.nwb", "other"]
+
+
+def test_names_that_cannot_be_told_apart_once_they_are_clean_stay_apart(tmp_path):
+    for name in (b"a\xff.nwb", b"a\xfe.nwb"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb"):
+            pass
+    found = [a.cell_id for a in sources.find(tmp_path)]
+    assert len(set(found)) == 2
+    for name in found:
+        name.encode()
+
+
+def test_an_address_is_named_after_its_file():
+    [asset] = sources.find("https://example.org/data/my%20cell.nwb?download=1#x")
+    assert asset.cell_id == "my cell"

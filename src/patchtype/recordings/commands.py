@@ -268,7 +268,7 @@ def _first_pulse(shape: _Shape) -> tuple[float, float, float] | None:
         before, level, after = float(command[a - 1]), float(command[a]), float(command[b])
     if (b - a) / rate > TEST_S or abs(after - before) > 1e-3 * max(abs(level - before), 1e-9):
         return None
-    return round(a / rate, 4), round(b / rate, 4), round(level - before, 2)
+    return round(a / rate, 4), round(b / rate, 4), round(level - before, 1)
 
 
 def _test_pulse(shapes: list[_Shape]) -> tuple[float, float, float] | None:
