@@ -119,15 +119,15 @@ def cell(rate=RATE, seed=0, amplitudes=(*range(-110, 0, 20), *range(10, 211, 20)
 
 def recording(sweeps, rate=RATE, cell_id="cell"):
     """The sweeps as a reader would give them, without a file."""
-    return Recording(cell_id, [
-        Sweep(k, f"sweep {k}", rate, len(s.v_mv), lambda s=s: (np.array(s.v_mv, float), np.array(s.i_pa, float)), s.code)
-        for k, s in enumerate(sweeps) if s.clamp_mode == "CurrentClamp"
-    ])
+    def sweep(k, raw):
+        v, i = np.array(raw.v_mv, float), np.array(raw.i_pa, float)
+        return Sweep(k, f"sweep {k}", rate, len(v), lambda: (v, i), raw.code)
+    return Recording(cell_id, [sweep(k, raw) for k, raw in enumerate(sweeps)])
 
 
-def steps(amplitudes, rate=20_000.0, onset=0.15, length=0.5, end=1.0, name="FI", holding=0.0, counts=None, prepulse=None,
-          noise=0.01):
-    """A plain step protocol of another laboratory: no test pulse, no code; ``counts``: amplitude → spikes, evenly put."""
+def steps(amplitudes, rate=20_000.0, onset=0.15, length=0.5, end=1.0, name="FI", holding=0.0, counts=None,
+          prepulse=None, noise=0.01):
+    """A plain step protocol of another laboratory, no test pulse, no code; ``counts``: amplitude → spikes."""
     rng = np.random.default_rng(0)
     out = []
     t = np.arange(round(end * rate)) / rate

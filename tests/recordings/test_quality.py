@@ -10,7 +10,7 @@ from patchtype import families
 from patchtype.recordings import quality, verdict
 from patchtype.recordings.cell import extract
 from patchtype.recordings.nwb import RawSweep
-from patchtype.recordings.recording import NOTES, REASONS
+from patchtype.recordings.recording import REASONS
 from patchtype.recordings.scalars import SCALARS
 
 from . import analytic
@@ -73,7 +73,7 @@ BAD_SWEEPS = {
                         "check the conversion factor of the stimulus"),
     "stimulus / 1000": (lambda s: with_i(s, lambda i: i * 1e-3), "current_out_of_range", "found a command of 0.4 pA"),
     "no stimulus at all": (lambda s: with_i(s, lambda i: 0 * i), "nothing_to_measure",
-                           "no short pulse and no ramp in the command of 22 sweeps (in 22 sweeps the command is constant)"),
+                           "of 22 sweeps (in 22 sweeps the command is constant), expected one of them"),
     "every sweep broken off": (lambda s: with_v(s, fill(30_010, None, np.nan)), "nothing_left",
                                "found no sweep that has all samples"),
 }
@@ -129,7 +129,7 @@ NOTED_SWEEPS = {
     "one sweep ends early": (lambda s: with_v(s, fill(90_000, None, np.nan), lambda k, _: k == 10), "sweeps_tagged",
                              "the families are without sweep 10: Recording stopped"),
     "NaN in one stimulus": (lambda s: with_i(s, lambda i: np.r_[i[:40_000], [np.nan] * 10, i[40_010:]],
-                                             lambda k, _: k == 10), "sweeps_unknown", "the command has missing samples"),
+                                             lambda k, _: k == 10), "sweeps_unknown", "command has missing samples"),
     "zero-amplitude sweep": (lambda s: [*s, RawSweep(s[0].code, analytic.command()[1], s[10].v_mv)], "sweeps_unknown",
                              "left aside sweep 22: the command is constant after the test pulse"),
     "one noisy sweep": (lambda s: with_v(s, noise(0.3), lambda k, _: k == 10), "sweeps_failed",
@@ -322,7 +322,7 @@ def test_registry_is_complete_and_without_repetition():
 def test_every_rule_about_a_recording_is_shown_here():
     shown = {c for _, c, *_ in (*BAD_SWEEPS.values(), *FAMILY_SWEEPS.values(), *NOTED_SWEEPS.values())}
     shown |= {"sampling_rate_low", "resampled", "starts_late", "unexpected_error"}
-    of_readers = {*REASONS, *NOTES, "worker_lost", "several_electrodes"}
+    of_readers = {*REASONS, "reader", "set_aside", "worker_lost", "several_electrodes"}
     of_measurement = {"peaks_lost", "fires_at_rest", "depolarisation_block", "tau_one_sweep", "step_large"}
     last_resort = {"no_usable_long_square", "ipfx_failed", "family_missing", "family_not_finite", "nothing_measured"}
     assert set(quality.RULES) - shown - of_readers - of_measurement == last_resort

@@ -33,8 +33,9 @@ def load(folder: Path, species: str, feature_set: str, source: str) -> Cohort:
     """The cells of one species in a folder made by ``extract``.
 
     ``feature_set``: "aligned", "mouse" or "human" (scalars, those of the set that the recordings give), "paper" or
-    "official" (vector families; cells that have features only are excluded with what the families lack). Labels of simulated cells come from ``cells.csv``, which ``simulate`` wrote
-    beside the recordings and ``extract`` carried along; those of real cells from the published metadata.
+    "official" (vector families; cells that have features only are excluded with what the families lack). Labels of
+    simulated cells come from ``cells.csv``, which ``simulate`` wrote beside the recordings and ``extract`` carried
+    along; those of real cells from the published metadata.
     Cells that quality control refused, or that have no label of the task, are in ``excluded`` with their reason.
     Raises DataUnavailable when the folder is not such a folder, or holds no such cell or family.
     """

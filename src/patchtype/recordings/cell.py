@@ -138,7 +138,7 @@ def _examine(cell: Cell, recording: Recording, protocol, drop_failed: bool, allo
                                                  *recording.left_out()]))
         return
     recording = _read(recording, protocol)
-    for code, texts in (("reader_note", recording.notes), ("sweeps_set_aside", recording.left_out())):
+    for code, texts in (("reader", recording.notes), ("set_aside", recording.left_out())):
         for text in texts:
             cell.verdict.add(code, text)
     cell.prepared = Prepared(recording, protocol)

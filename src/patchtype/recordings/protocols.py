@@ -19,7 +19,7 @@ RATE = 50_000.0  # Hz, the rate at which the families are defined
 LOWEST_RATE = 25_000.0  # Hz, twice the 10 kHz that ipfx's filter lets through, and a margin
 RATE_TOLERANCE = 1e-4  # relative; acquisition clocks are this good
 BASELINE_S = 0.1  # s before the step in which the resting potential is measured
-FILTER_KHZ = 10.0  # of ipfx's low pass
+AFTER_S = 0.6  # s after the step that are kept where a sweep is resampled; the families need 0.5
 
 
 def resample(command: np.ndarray, response: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +52,7 @@ def _ratio(rate: float) -> tuple[int, int]:
 
 
 def is_slow(rate: float) -> bool:
-    """Whether a rate (Hz) is too low for the families; such sweeps are analysed as they are, without a filter.
+    """Whether a rate (Hz) is too low for the families; single features come from the interpolated sweep all the same.
 
     >>> is_slow(20_000.0), is_slow(25_000.0)
     (True, False)
@@ -122,10 +122,6 @@ class Prepared:
         """Time before a step over which the baseline is measured (s): 0.1, or what is constant."""
         return min(BASELINE_S, self.protocol.quiet_s)
 
-    def filter_khz(self, k: int) -> float | None:
-        """Cutoff (kHz) of the filter before slopes are taken; None where the sampling is too slow for it."""
-        return None if is_slow(self.recording.sweeps[k].rate) else FILTER_KHZ
-
     def used(self, k: int) -> slice:
         """The samples of a sweep as recorded that the analysis uses: from the baseline to the end of the stimulus."""
         step, raw = self.protocol.steps[k], self.recording.sweeps[k]
@@ -144,8 +140,9 @@ class Prepared:
         raw, step = self.recording.sweeps[k], self.protocol.steps[k]
         v, i, rate = _whole(raw.v_mv, self.used(k)), self._command(k), raw.rate
         onset, end = round(step.onset_s * rate), round(step.end_s * rate)
-        if abs(rate / RATE - 1) > RATE_TOLERANCE and not is_slow(rate):
-            i, v = resample(i, v, rate)
+        if abs(rate / RATE - 1) > RATE_TOLERANCE:
+            enough = end + round(AFTER_S * rate) if step.kind == "long_square" else len(v)
+            i, v = resample(i[:enough], v[:enough], rate)
             up, down = _ratio(rate)
             onset, end, rate = -(-onset * up // down), -(-end * up // down), RATE
         shape = len(i), rate

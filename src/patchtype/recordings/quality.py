@@ -9,7 +9,7 @@ import numpy as np
 from patchtype.recordings.commands import KINDS, named_kind
 from patchtype.recordings.extraction import PAPER_STEPS
 from patchtype.recordings.protocols import LOWEST_RATE, RATE, RATE_TOLERANCE, is_slow
-from patchtype.recordings.recording import NOTES, REASONS
+from patchtype.recordings.recording import REASONS
 from patchtype.recordings.verdict import RULES, Finding, Verdict, apply, meaning, rule, some, table, waivable
 
 __all__ = ["IPFX_SENTENCES", "RULES", "Finding", "Verdict", "apply", "meaning", "some", "table", "waivable"]
@@ -24,7 +24,9 @@ for _code, _why in REASONS.items():
 rule("worker_lost", "raised", "The process that worked on the cell ended, usually for lack of memory.")(None)
 rule("unexpected_error", "raised", "No rule foresaw this; the text is the program's own.")(None)
 rule("several_electrodes", "raised", "Each electrode is a cell of its own, and they never mix.")(None)
-for _code, _why in dict(NOTES, **{
+for _code, _why in {
+    "reader": "What a reader did may change how the numbers are understood.",
+    "set_aside": "One odd sweep costs the cell only what needed it.",
     "protocol": "The protocol is read from the command; what was not obvious is said.",
     "nan_hole": "A filter spreads one missing sample over the sweep: its spikes vanish unseen.",
     "sweep_incomplete": "A sweep without its step's end has no steady state and too few spikes.",
@@ -33,7 +35,7 @@ for _code, _why in dict(NOTES, **{
     "depolarisation_block": "Beyond it the rate falls, and a line through all steps has no meaning.",
     "tau_one_sweep": "A time constant from one response is as noisy as that.",
     "step_large": "Large steps open channels, so that resistance and time constant are another cell's.",
-}).items():
+}.items():
     rule(_code, "raised", _why, costs="nothing")(None)
 
 
@@ -155,7 +157,7 @@ def _(cell):
 @rule("resampled", "families", "The families are defined at 50 kHz.", costs="nothing", unit="Hz", threshold=RATE)
 def _(cell):
     rates = {cell.prepared.recording.sweeps[k].rate for kind in KINDS for k in cell.prepared.of(kind)}
-    other = sorted(r for r in rates if abs(r / RATE - 1) > RATE_TOLERANCE and not is_slow(r))
+    other = sorted(r for r in rates if abs(r / RATE - 1) > RATE_TOLERANCE)
     if other:
         return f"resampled from {', '.join(f'{r / 1e3:g}' for r in other)} to 50 kHz"
 

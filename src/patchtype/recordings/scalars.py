@@ -39,8 +39,8 @@ SECOND = (
 )
 SCALARS = PUBLISHED + SECOND
 
-LIMIT_PA = -100.0  # of the steps from which input resistance and time constant come
-FURTHER_PA = -200.0  # of those that are taken where there is none smaller
+LIMIT_PA = -100.0  # input resistance and time constant come from smaller steps, as in the published tables
+FURTHER_PA = -200.0  # or, where there is none, from the smallest, if it is not larger than this
 LEAST_SAG_MV = 2.0  # a smaller deflection has no sag to speak of
 SAG_MV = -100.0  # sag is read where the peak is nearest to this
 HERO_PA = 39.0, 61.0  # above rheobase
@@ -174,10 +174,9 @@ class _Steps:
         trains = SpikeTrainFeatureExtractor(self.start, self.end, baseline_interval=self.baseline_s)
         trains.stim_amp_fn = stim_features._step_stim_amp
         self.spikes, rows, self.lost = [], [], {}
-        for k, sweep in zip(positions, self.sweeps, strict=True):
+        for sweep in self.sweeps:
             t, v, i = sweep.t, sweep.v, sweep.i
-            spikes, lost = with_slow(
-                SpikeExtractor(start=self.start, end=self.end, filter=prepared.filter_khz(k)), t, v, i)
+            spikes, lost = with_slow(SpikeExtractor(start=self.start, end=self.end), t, v, i)
             if lost:
                 self.lost[sweep.sweep_number] = lost
             self.spikes.append(spikes)
@@ -223,15 +222,15 @@ def _subthreshold(steps: _Steps, found: Measured) -> None:
 
 
 def _passive(steps: _Steps, down: pd.DataFrame, found: Measured) -> None:
-    used = down[down["stim_amp"] >= LIMIT_PA]
+    used = down[down["stim_amp"] > LIMIT_PA]
     if not len(used):
-        used = down[down["stim_amp"] == down["stim_amp"].max()]
-        smallest = float(used["stim_amp"].iloc[0])
+        smallest = float(down["stim_amp"].max())
         if smallest < FURTHER_PA:
-            why = f"the smallest hyperpolarising step is {smallest:g} pA, expected one of {LIMIT_PA:g} pA or less"
+            why = f"the smallest hyperpolarising step is {smallest:g} pA, expected one between {FURTHER_PA:g} and 0 pA"
             return found.lose(("input_resistance", "tau"), why)
-        found.notes.append(("step_large", f"found no hyperpolarising step up to {LIMIT_PA:g} pA; input resistance and "
-                            f"time constant come from {smallest:g} pA"))
+        used = down[down["stim_amp"] == smallest]
+        found.notes.append(("step_large", f"found no hyperpolarising step smaller than {-LIMIT_PA:g} pA; input "
+                            f"resistance and time constant come from {smallest:g} pA"))
     sweeps = [steps.sweeps[k] for k in used.index]
     start, end, before = steps.start, steps.end, steps.baseline_s
     peak_t = np.median([s.t[subthresh_features.voltage_deflection(s.t, s.v, s.i, start, end, "min")[1]]
@@ -475,7 +474,7 @@ def _ramps(prepared: Prepared, positions: list[int], found: Measured, as_publish
     sweeps = prepared.sweep_set(positions)
     sweeps.align_to_start_of_epoch("experiment")
     start, _ = window(sweeps.sweeps[0])
-    chosen = _first_spikes(sweeps.sweeps, SpikeExtractor(start=start, filter=prepared.filter_khz(positions[0])))
+    chosen = _first_spikes(sweeps.sweeps, SpikeExtractor(start=start))
     if not chosen:
         return found.lose(_of("_ramp"), "no action potential in any ramp")
     mean = _means(chosen)
@@ -489,14 +488,13 @@ def _short_squares(prepared: Prepared, positions: list[int], found: Measured, as
     sweeps = prepared.sweep_set(positions)
     sweeps.align_to_start_of_epoch("experiment")
     start, _ = window(sweeps.sweeps[0])
-    cutoff = prepared.filter_khz(positions[0])
     # A short strong pulse moves the membrane fast by itself; the cutoff is raised above that.
     try:
         slope, fraction = spike_features.estimate_adjusted_detection_parameters(
-            sweeps.v, sweeps.t, start, start + 0.001, *([] if cutoff else [None]))
+            sweeps.v, sweeps.t, start, start + 0.001)
     except Exception:  # noqa: BLE001 - ipfx raises any kind where nothing fires
         return found.lose(_of("_short_square"), "no action potential in any short square")
-    extractor = SpikeExtractor(dv_cutoff=slope, thresh_frac=max(0.1, fraction), filter=cutoff)
+    extractor = SpikeExtractor(dv_cutoff=slope, thresh_frac=max(0.1, fraction))
     chosen = _first_spikes(sweeps.sweeps, extractor)
     trains = SpikeTrainFeatureExtractor(None, None)
     analysis = ShortSquareAnalysis(extractor, trains)
