@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from patchtype.files import file_name, write_bytes
 from patchtype.recordings import limits, quality, results, sources
-from patchtype.recordings.cell import Cell, measure
+from patchtype.recordings.cell import Cell, extract
 from patchtype.recordings.reading import recordings
 from patchtype.recordings.recording import TRANSIENT, RecordingError
 
@@ -88,7 +88,7 @@ def _cells(source, asset: sources.Asset, options: Options, notes: list[str] = ()
         while found:
             recording = found.pop(0)  # and with it go its samples
             recording.notes += notes
-            cells.append(measure(recording, protocol=dict(options.protocol), drop_failed=options.drop_failed,
+            cells.append(extract(recording, protocol=dict(options.protocol), drop_failed=options.drop_failed,
                                  allow=options.allow))
         return cells
 
