@@ -17,13 +17,16 @@ import pytest
 
 from patchtype.__main__ import main
 from patchtype.classify import report, traces
-from patchtype.classify.answer import Answer, as_table, classify, nearest, species_of
-from patchtype.classify.classifier import FEATURES, load
+from patchtype.classify.answer import Answer, as_row, classify, nearest, species_of
+from patchtype.classify.classifier import load
 from patchtype.cohorts import load as load_cohort
 from patchtype.recordings import nwb
 from patchtype.recordings.nwb import RawSweep
 from patchtype.recordings.verdict import Finding
 from tests.recordings import analytic
+
+
+FULL = ("ramp", "short_square", "downward")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,8 @@ def test_a_good_recording_has_a_whole_answer(answer):
     assert answer.features["v_baseline"] == pytest.approx(analytic.REST, abs=0.5)
     assert answer.features["rheobase_i"] == pytest.approx(analytic.RHEOBASE)
     assert answer.features["tau"] == pytest.approx(analytic.TAU, rel=0.1)
-    assert list(answer.shares.index) == list(model.families)
+    assert list(answer.shares.index) == list(model.families(answer.pattern))
+    assert answer.row["pattern"] == "full" and answer.pattern == ("ramp", "short_square", "downward")
     assert [t.i_pa for t in answer.traces] == [-110, analytic.RHEOBASE, 210]
     assert [t.title.split(",")[0] for t in answer.traces] == ["downward step", "at rheobase", "strongest step"]
 
@@ -118,9 +122,9 @@ def test_species_that_cannot_be_answered_for(written, asked, sentence):
 
 
 def test_a_published_cell_is_nearest_to_itself():
-    model, cohort = load("human"), load_cohort("human", FEATURES)
+    model, cohort = load("human"), load_cohort("human", "human")
     for row in (0, 100):
-        found = nearest(model, cohort.table.iloc[row], cohort)
+        found = nearest(model, cohort.table.iloc[row][list(model.features)], cohort)
         assert found.index[0] == cohort.table.index[row] and found["distance"].iloc[0] == 0
         assert found["distance"].is_monotonic_increasing and len(found) == 5
 
@@ -178,7 +182,7 @@ def test_the_page_shows_what_a_file_calls_itself_as_text():
     ({"verdict": "undecided", "set": ""}, "Undecided: no subclass fits well enough for the 90 % prediction set."),
     ({"verdict": "unlike", "distance": 99.0, "missing": 0}, "No answer: this cell is unlike the mouse interneurons"),
     ({"verdict": "unlike", "distance": 0.0, "missing": 30}, "No answer: this cell is unlike the mouse interneurons "
-     "that the classifier has learnt from (30 of 32 features are missing)"),
+     "that the classifier has learnt from (30 of 38 features are missing"),
     ({"verdict": "excitatory", "margin": 1.5}, "No answer: this cell looks excitatory (its score is 1.50, the limit "),
     ({"verdict": "undecided", "set": "Vip"}, "Undecided: Vip is the only subclass in the 90 % prediction set, but the "
      "likeliest is Sst (60 %)"),
@@ -187,7 +191,7 @@ def test_the_page_shows_what_a_file_calls_itself_as_text():
 def test_sentences_for_each_verdict(change, start):
     usual = {"subclass": "Sst", "p_Sst": 0.6, "set": "", "missing": 0, "distance": 0.0}
     row = pd.Series(usual | change, dtype=object)
-    assert report.sentence(Answer(Path("a.nwb"), "a", "mouse", row=row)).startswith(start)
+    assert report.sentence(Answer(Path("a.nwb"), "a", "mouse", row=row, pattern=FULL)).startswith(start)
 
 
 @pytest.mark.parametrize(("change", "beyond", "flagged"), [
@@ -198,7 +202,7 @@ def test_the_page_shows_both_flags_beside_their_limits(answer, change, beyond, f
     usual = {"verdict": "undecided", "distance": 0.0, "missing": 0, "margin": -2.0, "excitatory": False}
     row = pd.Series(answer.row.to_dict() | usual | change)
     text = report.page(replace(answer, row=row))
-    limit = f"{load('mouse').judgement.margin_limit:.2f}".replace("-", "−")
+    limit = f"{load('mouse').judgements[FULL].margin_limit:.2f}".replace("-", "−")
     assert not Page(text).open and text.count("<td>beyond</td>") == beyond and f">{limit}<" in text
     assert ("This cell is flagged" in text) == flagged and ('class="verdict none"' in text) == flagged
 
@@ -233,7 +237,7 @@ def test_many_files_at_once(tmp_path, mouse_file, sweeps, capsys):
     assert table.loc["clamp", "rule"] == "voltage_clamp_only" and table.loc["page", "rule"] == "not_hdf5"
     assert table.loc["nowhere", "rule"] == "file_missing" and table.loc["quiet", "rule"] == "no_spikes"
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        "answers.csv", "clamp.html", "nowhere.html", "page.html", "quiet.html", "sub-1_ses-2_icephys.html"}
+        "answers.csv", "cells", "clamp.html", "nowhere.html", "page.html", "quiet.html", "sub-1_ses-2_icephys.html"}
     printed = capsys.readouterr().out
     assert "clamp.nwb (simulated): Refused by the rule voltage_clamp_only: found 2 voltage-clamp sweeps" in printed
     assert "Not compared with published cells, as asked." in (tmp_path / "out" / "sub-1_ses-2_icephys.html").read_text()
@@ -286,6 +290,6 @@ def test_calls_that_cannot_be_right(tmp_path, capsys, make, message):
     assert message in capsys.readouterr().err
 
 
-def test_a_table_of_refusals_only():
-    table = as_table([Answer(Path("a.nwb"), "a", refusal=Finding("file_missing", "found no file"))])
-    assert table.loc[0, ["verdict", "rule"]].tolist() == ["refused", "file_missing"]
+def test_the_row_of_a_refusal():
+    row = as_row(Answer(Path("a.nwb"), "a", refusal=Finding("file_missing", "found no file")))
+    assert (row["verdict"], row["rule"]) == ("refused", "file_missing")

@@ -48,7 +48,13 @@ def predictions(cohort: Cohort, others: guard.Specimens, folds: int = FOLDS, see
     fold = np.zeros(len(cohort), int)
     for each in CrossValidation(folds, 1, grouped=True, seed=seed).folds(cohort):
         fold[each.test] = each.fold
-    parts = []
+    return of_folds(cohort, others, fold, chosen)
+
+
+def of_folds(cohort: Cohort, others: guard.Specimens, fold: np.ndarray,
+             chosen: Iterable[tuple[str, ...]] | None = None) -> pd.DataFrame:
+    """The table for cells dealt to folds, ``fold`` (N,) from 0."""
+    parts, folds = [], fold.max() + 1
     for i in range(folds):
         for j in range(i, folds):
             models = Models.fit(cohort.take((fold != i) & (fold != j)), others, chosen)

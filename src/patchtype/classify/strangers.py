@@ -78,7 +78,7 @@ def detected(classifier: Classifier, nested: pd.DataFrame, draws: int = 500) -> 
     """
     own = nested[(nested["fold"] == nesting.JUDGED) & (nested["model"] == patterns.name(STEPS))]
     others = guard.specimens(classifier.species).held_out
-    cells = _scored(classifier, others.table, others.donors)
+    cells = scored(classifier, others.table, others.donors)
     spiny, aspiny = cells[others.spiny], cells[~others.spiny]
     judgement = classifier.judgements[STEPS]
     rows = _compared("published interneurons", own, spiny, judgement)
@@ -90,7 +90,7 @@ def detected(classifier: Classifier, nested: pd.DataFrame, draws: int = 500) -> 
     return pd.DataFrame.from_dict(found, orient="index").astype({"cells": int})
 
 
-def _scored(classifier: Classifier, table: pd.DataFrame, donors) -> pd.DataFrame:
+def scored(classifier: Classifier, table: pd.DataFrame, donors) -> pd.DataFrame:
     """`SCORES` and ``donor`` of some cells as of `STEPS`; features that the table lacks are missing."""
     said = classifier.models.says(table.reindex(columns=list(classifier.columns)), STEPS)
     return pd.DataFrame({score: said[score] for score in SCORES}, table.index).assign(donor=np.asarray(donors))
@@ -110,7 +110,7 @@ def _compared(name: str, known: pd.DataFrame, strange: pd.DataFrame, judgement=N
 def _motor(classifier: Classifier) -> dict:
     """Motor cortex, from another laboratory: the shipped scores, and a guard made anew on the features it gives."""
     known, (table, animals) = external.motor(), external.motor_excitatory()
-    cells = [_scored(classifier, *group) for group in ((known.table, known.donors), (table, animals))]
+    cells = [scored(classifier, *group) for group in ((known.table, known.donors), (table, animals))]
     rows = _compared("motor cortex, another laboratory", *cells)
     learnt = guard.specimens(classifier.species).learnt
     shared = [f for f in table if f in classifier.features and learnt.table[f].notna().any()]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 
+from patchtype import cohorts
 from patchtype.classify import guard, nesting, patterns
 from patchtype.classify.classifier import Classifier
 from patchtype.classify.fitting import Models, load
@@ -27,6 +28,10 @@ TABLES = {
 }
 
 
+#: The row of cells with every protocol, of a classifier that does not read all of them.
+FULL = "full, of which the steps are read"
+
+
 def train(cohort: Cohort, others: guard.Specimens, nested: pd.DataFrame, about: dict | None = None) -> Classifier:
     """A whole classifier from a cohort of `fitting.load` and its `nesting.predictions`, which give the limits."""
     models = Models.fit(cohort, others)
@@ -38,10 +43,16 @@ def train(cohort: Cohort, others: guard.Specimens, nested: pd.DataFrame, about: 
                       about or {})
 
 
-def figures(nested: pd.DataFrame, classes, miss: float) -> dict[str, dict]:
-    """The measured figures of a card: `figures_of` for each pattern, and for every cell as recorded."""
+def figures(nested: pd.DataFrame, classes, miss: float, full=None) -> dict[str, dict]:
+    """The measured figures of a card: `figures_of` for each pattern, and for every cell as recorded.
+
+    ``full``: names of the cells that have every protocol, for a classifier that does not read all: a row more.
+    """
     answers = nesting.answers(nested, miss)
     parts = dict(iter(answers.groupby("pattern", sort=False))) | {nesting.AS_RECORDED: nesting.as_recorded(answers)}
+    if full is not None:
+        steps = parts[patterns.name(("downward",))]
+        parts = {FULL: steps[steps.index.isin(full)]} | parts
     return {name: figures_of(part, classes) for name, part in parts.items()}
 
 
@@ -85,8 +96,16 @@ def about(cohort: Cohort, nested: pd.DataFrame) -> dict:
         "tables": tables, "cells": {c: int(n) for c, n in cohort.counts().items()},
         "donors": int(pd.Series(cohort.donors).nunique()), "seed": nesting.SEED,
         "miss": MISS[species], "false_alarm": FALSE_ALARM, "excitatory_alarm": EXCITATORY_ALARM,
-        "protocol": nesting.PROTOCOL, "figures": figures(nested, cohort.classes, MISS[species]),
+        "protocol": nesting.PROTOCOL, "figures": figures(nested, cohort.classes, MISS[species], full_cells(species)),
     }
+
+
+def full_cells(species: str) -> pd.Index | None:
+    """The published cells with a ramp and a short square, for a classifier that reads neither; else None."""
+    if "ramp" in patterns.READS[species]:
+        return None
+    table = cohorts.load(species, species).table
+    return table.index[np.all([table.filter(regex=f"_{p}$").notna().any(axis=1) for p in ("ramp", "short_square")], axis=0)]
 
 
 def make(species: str) -> tuple[Classifier, pd.DataFrame]:
