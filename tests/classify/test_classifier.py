@@ -330,6 +330,7 @@ def test_the_shares_of_a_cell_add_up_to_its_log_probability(human):
     model, row, pattern = load("human"), human.table.iloc[3], ("downward", "layer")
     for target, subclass in enumerate(model.classes[:2]):
         shares = contributions(model, row, subclass, pattern)
-        cell, typical = (np.log(model.probabilities(x, pattern))[:, target] for x in (row.to_numpy()[None], model.typical))
+        cell, typical = (np.log(model.probabilities(x, pattern))[:, target]
+                         for x in (row.to_numpy()[None], model.typical))
         assert shares.sum() == pytest.approx(cell[0] - typical.mean(), abs=1e-9)
     assert list(shares.index) == [*patterns.members("human"), "layer"] == list(human.families)

@@ -82,7 +82,8 @@ def test_no_subclass_falls_under_its_card_when_a_block_is_blanked(species):
     nested, figures = kept_predictions(species), load(species).about["figures"]
     inner = nested[(nested["repeat"] == fold.fold) & (nested["fold"] != nesting.JUDGED)]
     train, test = cohort.take(fold.train), cohort.take(fold.test)
-    wanted = [p for p in patterns.patterns(species) if len(p) >= len(patterns.READS[species]) - 1 or p in ((), ("downward",))]
+    wanted = [p for p in patterns.patterns(species)
+              if len(p) >= len(patterns.READS[species]) - 1 or p in ((), ("downward",))]
     models = fitting.Models.fit(train, others, wanted)
     judgements = {p: nesting.judgement(inner[inner["model"] == patterns.name(p)], MISS[species]) for p in wanted}
     model = Classifier(species, cohort.classes, tuple(cohort.table.columns), models, judgements, np.zeros((1, 1)), {})

@@ -42,8 +42,6 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:
-    from patchtype.recordings.cli import protocol
-
     parser.add_argument("source", nargs="+", metavar="SOURCE",
                         help="NWB 2 or Axon files (.nwb, .abf), folders, addresses, a dandiset such as "
                         "000020/0.210913.1639, or tables of features (.csv; names and units of patchtype/features.csv)")
@@ -51,7 +49,7 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layer", metavar="LAYER", help="cortical layer of the cells, where it is known: 2, 2/3, 4, …")
     parser.add_argument("--electrode", metavar="NAME", help="only this electrode of files with several; without it "
                         "each electrode is a cell of its own")
-    parser.add_argument("--protocol", action="append", default=[], type=protocol, metavar="NAME=KIND",
+    parser.add_argument("--protocol", action="append", default=[], type=_protocol, metavar="NAME=KIND",
                         help="what the stimulus of that name is, such as FI_curve=long_square, where the command does "
                         "not show it; repeatable")
     parser.add_argument("--out", type=Path, default=Path("classified"),
@@ -67,6 +65,13 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (f"Exit status: {DONE} every cell has an answer, or an abstention that says why; {REFUSED} some "
                      "were refused, the reason is printed and in answers.csv; "
                      f"{WRONG_CALL} the call was wrong, or the disk is full.")
+
+
+def _protocol(text: str) -> tuple[str, str]:
+    """As `patchtype.recordings.cli.protocol`, whose imports wait until they are needed."""
+    from patchtype.recordings.cli import protocol
+
+    return protocol(text)
 
 
 def _classify(args: argparse.Namespace) -> int:

@@ -105,7 +105,7 @@ def from_table(path: Path, question: Question) -> Iterator[answering.Answer]:
     It may tell ``cell_id``, ``species``, ``layer`` and ``simulated``; what it does not have was not measured.
     """
     try:
-        table = pd.read_csv(path, dtype={name: str for name in TOLD}, keep_default_na=True)
+        table = pd.read_csv(path, dtype=dict.fromkeys(TOLD, str), keep_default_na=True)
         known = [name for name in table if name in families.features().index]
         if not known:
             raise ValueError(f"found no feature among its {len(table.columns)} columns, expected names such as tau and "
@@ -123,9 +123,12 @@ def from_table(path: Path, question: Question) -> Iterator[answering.Answer]:
         yield answering.Answer(path, path.stem, refusal=Finding(code, clean(error)))
         return
     told = table.reindex(columns=list(TOLD)).fillna("")
-    names = told["cell_id"].where(told["cell_id"] != "", [f"{path.stem}-{k + 1}" for k in range(len(table))])
+    rows = pd.Series([f"-{k + 1}" for k in range(len(table))])
+    names = told["cell_id"].where(told["cell_id"] != "", path.stem + rows)
+    names = names.where(~names.duplicated(), names + rows)
     stray = [clean(name, 40) for name in table if name not in known and name not in TOLD]
-    notes = [f"not read: the columns {', '.join(stray[:5])}" + f" and {len(stray) - 5} more" * (len(stray) > 5)] * bool(stray)
+    more = f" and {len(stray) - 5} more" if len(stray) > 5 else ""
+    notes = [f"not read: the columns {', '.join(stray[:5])}{more}"] if stray else []
     for k, name in enumerate(names):
         found = answering.Answer(path, clean(name), clean(told["species"][k]), notes=list(notes), simulated=
                                  told["simulated"][k].strip().lower() in ("true", "1", "yes"))

@@ -63,8 +63,8 @@ def of_folds(cohort: Cohort, others: guard.Specimens, fold: np.ndarray,
                 parts.append(_rows(models, cells, JUDGED if i == j else told).assign(repeat=judging))
     table = pd.concat(parts, ignore_index=True)
     order = {patterns.name(p): k for k, p in enumerate(models.experts)}
-    return table.sort_values(["model", "repeat", "fold", "cell"], key=lambda c: c.map(order) if c.name == "model" else c,
-                             ignore_index=True)
+    return table.sort_values(["model", "repeat", "fold", "cell"], ignore_index=True,
+                             key=lambda c: c.map(order) if c.name == "model" else c)
 
 
 def _rows(models: Models, cohort: Cohort, fold: int) -> pd.DataFrame:

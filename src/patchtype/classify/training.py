@@ -84,7 +84,8 @@ def figures_of(answers: pd.DataFrame, classes) -> dict:
         "excitatory_alarms_by_class": answers.groupby("true")["excitatory"].mean().reindex(classes).to_dict(),
         "answered": len(answered) / len(y),
         "accuracy_answered": float((answered["subclass"] == answered["true"]).mean()),
-        "right_answered": {c: (int(right.at[c, "size"]), float(right.at[c, "mean"])) for c in classes if c in right.index},
+        "right_answered": {c: (int(right.at[c, "size"]), float(right.at[c, "mean"]))
+                           for c in classes if c in right.index},
     }
 
 
@@ -105,7 +106,8 @@ def full_cells(species: str) -> pd.Index | None:
     if "ramp" in patterns.READS[species]:
         return None
     table = cohorts.load(species, species).table
-    return table.index[np.all([table.filter(regex=f"_{p}$").notna().any(axis=1) for p in ("ramp", "short_square")], axis=0)]
+    there = [table.filter(regex=f"_{pulse}$").notna().any(axis=1) for pulse in ("ramp", "short_square")]
+    return table.index[there[0] & there[1]]
 
 
 def make(species: str) -> tuple[Classifier, pd.DataFrame]:
