@@ -185,8 +185,8 @@ def _elsewhere(table) -> str:
 Cells of other laboratories and platforms. Macro-F1 and accuracy name every cell, whatever its flags say. *Motor* (room
 temperature) gives a third of the features, so the shipped classifier abstains from all of it; below stands what models
 of its own features do on four subclasses, with each set z-scored by itself. Labels of the *cell types* are driver
-lines, which mark some cells of other subclasses. *Layer 1* has nearly one subclass alone (Lamp5), and many of its cells
-come from animals that training has seen: for its row the models were fitted without these animals.
+lines, which mark some cells of other subclasses. *Layer 1* is few cells, nearly all Lamp5, and most are of animals that
+training has seen: for its row the models were fitted without these animals.
 
 | Set | Cells | Macro-F1 | Accuracy | Answered | Right of the answers |
 |---|---|---|---|---|---|

@@ -189,10 +189,13 @@ def simulated(classifier: Classifier, folder: Path) -> dict[str, float]:
     """How simulated cells of a folder made by ``extract`` are named: the whole way from recording to answer.
 
     Returns ``cells``, ``accuracy``, ``answered``, ``accuracy_answered`` and ``chance`` (share of the commonest).
-    Simulated cells are caricatures of their class: this shows that the way is sound, not how good it is on real cells.
+    Empty where the folder has not the features that the classifier reads. Simulated cells are caricatures of their
+    class: this shows that the way is sound, not how good it is on real cells.
     """
     cohort = extracted.load(folder, classifier.species, classifier.species, "simulated")
     answers = classifier.answers(cohort.table.reindex(columns=list(classifier.features)))
+    if (answers["missing"] > len(classifier.features) / 4).all():
+        return {}
     right, answered = answers["subclass"] == cohort.cells["subclass"], answers["verdict"] == "answered"
     return {"cells": len(cohort), "accuracy": float(right.mean()), "answered": float(answered.mean()),
             "accuracy_answered": float(right[answered].mean()), "chance": float(cohort.counts().max() / len(cohort))}
