@@ -58,6 +58,7 @@ FAMILY_TITLES = MappingProxyType({
     "timing_ramp": "spike timing, ramp",
     "timing_short_square": "spike timing, short pulse",
     "chirp": "impedance (chirp)",
+    "layer": "cortical layer",
 })
 
 # Column names in a reader's words: whole names first, then their parts from left to right, then the sweep they end on.
@@ -81,13 +82,16 @@ _UNIT_TEXT = {"MOhm": "MΩ", "GOhm": "GΩ", "mV*s": "mV·s"}
 def features() -> pd.DataFrame:
     """The table of scalar features, one row each, indexed by feature name.
 
-    Columns: ``unit``; ``aligned``, ``mouse``, ``human`` (family of the feature in that set, or missing);
-    ``mouse_expression`` (how to compute it from the mouse tables, see `patchtype.cohorts.published`).
+    Columns: ``unit``; ``protocol`` (the sweeps it is measured on) and ``needs`` (what these must have beside a
+    spike: "downward", a step below the holding level, or ""); ``aligned``, ``mouse``, ``human`` (family of the
+    feature in that set, or missing); ``mouse_expression`` (how to compute it from the mouse tables, see
+    `patchtype.cohorts.published`).
 
     >>> features().loc["tau", ["unit", "aligned", "mouse_expression"]].tolist()
     ['s', 'passive', 'tau / 1000']
     """
-    return pd.read_csv(files("patchtype").joinpath("features.csv"), index_col="feature")
+    table = pd.read_csv(files("patchtype").joinpath("features.csv"), index_col="feature")
+    return table.assign(needs=table["needs"].fillna(""))
 
 
 def families(feature_set: str) -> dict[str, list[str]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
 import re
 import subprocess
@@ -16,14 +19,18 @@ import pandas as pd
 import pytest
 
 from patchtype.__main__ import main
-from patchtype.classify import report, traces
-from patchtype.classify.answer import Answer, as_table, classify, nearest, species_of
-from patchtype.classify.classifier import FEATURES, load
+from patchtype.classify import many, report, traces
+from patchtype.classify.answer import Answer, as_row, classify, nearest, species_of
+from patchtype.classify.classifier import load
 from patchtype.cohorts import load as load_cohort
 from patchtype.recordings import nwb
 from patchtype.recordings.nwb import RawSweep
+from patchtype.recordings.sources import Asset
 from patchtype.recordings.verdict import Finding
 from tests.recordings import analytic
+
+FIELD = Path(__file__).parents[3] / "shared" / "field" / "recordings"
+FULL = ("ramp", "short_square", "downward")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +73,8 @@ def test_a_good_recording_has_a_whole_answer(answer):
     assert answer.features["v_baseline"] == pytest.approx(analytic.REST, abs=0.5)
     assert answer.features["rheobase_i"] == pytest.approx(analytic.RHEOBASE)
     assert answer.features["tau"] == pytest.approx(analytic.TAU, rel=0.1)
-    assert list(answer.shares.index) == list(model.families)
+    assert list(answer.shares.index) == list(model.families(answer.pattern))
+    assert answer.row["pattern"] == "full" and answer.pattern == ("ramp", "short_square", "downward")
     assert [t.i_pa for t in answer.traces] == [-110, analytic.RHEOBASE, 210]
     assert [t.title.split(",")[0] for t in answer.traces] == ["downward step", "at rheobase", "strongest step"]
 
@@ -85,16 +93,17 @@ def test_another_sampling_rate_is_resampled_and_said(tmp_path):
     assert found.refusal is None and any("resampled from 25 to 50 kHz" in note for note in found.notes)
 
 
-@pytest.mark.parametrize(("options", "code"), [
-    ({"name": lambda code: "step protocol 3"}, "stimulus_codes_unknown"),
-    ({"numbered": False}, "sweep_numbers_missing"),
-    ({"species": "Rattus norvegicus"}, "species_unknown"),
-    ({"species": ""}, "species_missing"),
-])
-def test_what_another_laboratory_leaves_open_is_refused_by_name(tmp_path, sweeps, options, code):
-    found = classify(foreign(tmp_path / "theirs.nwb", sweeps, **options))
+@pytest.mark.parametrize(("species", "code"), [("Rattus norvegicus", "species_unknown"), ("", "species_missing")])
+def test_what_another_laboratory_leaves_open_is_refused_by_name(tmp_path, sweeps, species, code):
+    found = classify(foreign(tmp_path / "theirs.nwb", sweeps, species=species))
     assert found.refusal.code == code and found.row is None
     assert code in report.page(found) and code in report.sentence(found)
+
+
+@pytest.mark.parametrize("options", [{"name": lambda code: "step protocol 3"}, {"numbered": False}])
+def test_what_another_laboratory_calls_its_stimuli_changes_no_answer(tmp_path, sweeps, answer, options):
+    found = classify(foreign(tmp_path / "theirs.nwb", sweeps, **options))
+    assert found.refusal is None and found.row["subclass"] == answer.row["subclass"]
 
 
 @pytest.mark.parametrize(("written", "asked", "expected"), [
@@ -118,9 +127,9 @@ def test_species_that_cannot_be_answered_for(written, asked, sentence):
 
 
 def test_a_published_cell_is_nearest_to_itself():
-    model, cohort = load("human"), load_cohort("human", FEATURES)
+    model, cohort = load("human"), load_cohort("human", "human")
     for row in (0, 100):
-        found = nearest(model, cohort.table.iloc[row], cohort)
+        found = nearest(model, cohort.table.iloc[row][list(model.features)], cohort)
         assert found.index[0] == cohort.table.index[row] and found["distance"].iloc[0] == 0
         assert found["distance"].is_monotonic_increasing and len(found) == 5
 
@@ -164,6 +173,40 @@ def test_the_page_is_whole_and_asks_no_host(answer):
     assert "No nearest cells: offline." in page.text and report.sentence(answer) in page.text
 
 
+def test_the_policy_of_the_page_allows_its_own_style_and_nothing_else(answer):
+    text = report.page(answer)
+    (policy,) = (attrs["content"] for tag, attrs in Page(text).found
+                 if tag == "meta" and attrs.get("http-equiv") == "Content-Security-Policy")
+    style = re.search(r"<style>(.*?)</style>", text, re.S)[1]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert not any("style" in attrs or any(name.startswith("on") for name in attrs) for _, attrs in Page(text).found)
+
+
+def test_texts_from_files_are_shortened_and_cleaned():
+    long = Answer(Path("x" * 200 + ".nwb"), "y" * 5000 + "\x1b[31m", "\u202emouse", notes=["z" * 5000, "a\x07b"],
+                  refusal=Finding("no_spikes", "w" * 5000 + "\x1b"))
+    text = report.page(long)
+    assert len(text) < 8000 and "\x1b" not in text + report.sentence(long) and "\u202e" not in text
+    assert "a b" in text and len(report.sentence(long)) < 700
+
+
+def test_the_page_says_which_pattern_an_answer_belongs_to_and_how_good_it_is_there(answer):
+    figures = load("mouse").about["figures"]["full"]
+    text = Page(report.page(answer)).text
+    assert "for the pattern “full”: steps of current, ramps, short squares, downward steps." in text
+    assert f"on {figures['cells']:,} published mouse cells" in text
+    assert f"macro-F1 of {figures['macro_f1']:.2f}" in text and f"{100 * figures['accuracy_answered']:.0f} %" in text
+
+
+def test_a_cell_without_a_ramp_is_answered_by_its_own_pattern_and_the_page_says_so(tmp_path, sweeps):
+    path = nwb.write(tmp_path / "steps.nwb", [s for s in sweeps if "Ramp" not in s.code and "SP_" not in s.code],
+                     species="mouse")
+    found = classify(path)
+    assert found.refusal is None and found.row["pattern"] == "steps only"
+    assert "no ramp and no short square with features" in report.page(found)
+
+
 def test_the_page_shows_what_a_file_calls_itself_as_text():
     evil = Answer(Path("<script>alert(1)</script>.nwb"), "<script>alert(1)</script>", species="<b>",
                   refusal=Finding("no_spikes", "found <i>none</i>"))
@@ -178,7 +221,7 @@ def test_the_page_shows_what_a_file_calls_itself_as_text():
     ({"verdict": "undecided", "set": ""}, "Undecided: no subclass fits well enough for the 90 % prediction set."),
     ({"verdict": "unlike", "distance": 99.0, "missing": 0}, "No answer: this cell is unlike the mouse interneurons"),
     ({"verdict": "unlike", "distance": 0.0, "missing": 30}, "No answer: this cell is unlike the mouse interneurons "
-     "that the classifier has learnt from (30 of 32 features are missing)"),
+     "that the classifier has learnt from (30 of 38 features are missing"),
     ({"verdict": "excitatory", "margin": 1.5}, "No answer: this cell looks excitatory (its score is 1.50, the limit "),
     ({"verdict": "undecided", "set": "Vip"}, "Undecided: Vip is the only subclass in the 90 % prediction set, but the "
      "likeliest is Sst (60 %)"),
@@ -187,7 +230,7 @@ def test_the_page_shows_what_a_file_calls_itself_as_text():
 def test_sentences_for_each_verdict(change, start):
     usual = {"subclass": "Sst", "p_Sst": 0.6, "set": "", "missing": 0, "distance": 0.0}
     row = pd.Series(usual | change, dtype=object)
-    assert report.sentence(Answer(Path("a.nwb"), "a", "mouse", row=row)).startswith(start)
+    assert report.sentence(Answer(Path("a.nwb"), "a", "mouse", row=row, pattern=FULL)).startswith(start)
 
 
 @pytest.mark.parametrize(("change", "beyond", "flagged"), [
@@ -198,7 +241,7 @@ def test_the_page_shows_both_flags_beside_their_limits(answer, change, beyond, f
     usual = {"verdict": "undecided", "distance": 0.0, "missing": 0, "margin": -2.0, "excitatory": False}
     row = pd.Series(answer.row.to_dict() | usual | change)
     text = report.page(replace(answer, row=row))
-    limit = f"{load('mouse').judgement.margin_limit:.2f}".replace("-", "−")
+    limit = f"{load('mouse').judgements[FULL].margin_limit:.2f}".replace("-", "−")
     assert not Page(text).open and text.count("<td>beyond</td>") == beyond and f">{limit}<" in text
     assert ("This cell is flagged" in text) == flagged and ('class="verdict none"' in text) == flagged
 
@@ -233,7 +276,7 @@ def test_many_files_at_once(tmp_path, mouse_file, sweeps, capsys):
     assert table.loc["clamp", "rule"] == "voltage_clamp_only" and table.loc["page", "rule"] == "not_hdf5"
     assert table.loc["nowhere", "rule"] == "file_missing" and table.loc["quiet", "rule"] == "no_spikes"
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        "answers.csv", "clamp.html", "nowhere.html", "page.html", "quiet.html", "sub-1_ses-2_icephys.html"}
+        "answers.csv", "cells", "clamp.html", "nowhere.html", "page.html", "quiet.html", "sub-1_ses-2_icephys.html"}
     printed = capsys.readouterr().out
     assert "clamp.nwb (simulated): Refused by the rule voltage_clamp_only: found 2 voltage-clamp sweeps" in printed
     assert "Not compared with published cells, as asked." in (tmp_path / "out" / "sub-1_ses-2_icephys.html").read_text()
@@ -286,6 +329,119 @@ def test_calls_that_cannot_be_right(tmp_path, capsys, make, message):
     assert message in capsys.readouterr().err
 
 
-def test_a_table_of_refusals_only():
-    table = as_table([Answer(Path("a.nwb"), "a", refusal=Finding("file_missing", "found no file"))])
-    assert table.loc[0, ["verdict", "rule"]].tolist() == ["refused", "file_missing"]
+def test_the_row_of_a_refusal():
+    row = as_row(Answer(Path("a.nwb"), "a", refusal=Finding("file_missing", "found no file")))
+    assert (row["verdict"], row["rule"]) == ("refused", "file_missing")
+
+
+# --- layers, tables of features, going on ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def human_table():
+    model, cohort = load("human"), load_cohort("human", "human")
+    return cohort.table[list(model.features)].head(3).rename_axis("cell_id").reset_index()
+
+
+def classified(tmp_path, capsys, table, *more):
+    path = tmp_path / "cells.csv"
+    table.to_csv(path, index=False)
+    status = main(["classify", str(path), "--no-reference", "--out", str(tmp_path / "out"), "--json", *more])
+    return status, json.loads(capsys.readouterr().out)["answers"]
+
+
+def test_a_table_of_features_is_answered_like_the_classifier_alone(tmp_path, capsys, human_table):
+    status, rows = classified(tmp_path, capsys, human_table.assign(surplus=1), "--species", "human")
+    alone = load("human").answers(human_table.set_index("cell_id"))
+    assert status == 0 and [row["subclass"] for row in rows] == alone["subclass"].tolist()
+    assert [row["p_Pvalb"] for row in rows] == pytest.approx(alone["p_Pvalb"].tolist())
+    page = tmp_path / "out" / f"{human_table['cell_id'][0]}.html"
+    assert "not read: the columns surplus" in page.read_text("utf-8")
+
+
+def test_a_layer_told_is_a_pattern_of_its_own_and_one_told_in_vain_is_said(tmp_path, capsys, human_table):
+    _, rows = classified(tmp_path, capsys, human_table.assign(species="human", layer=["2/3", "1", ""]))
+    assert [row["pattern"] for row in rows] == ["steps only, layer known", "steps only", "steps only"]
+    page = (tmp_path / "out" / f"{human_table['cell_id'][1]}.html").read_text("utf-8")
+    assert "the layer 1 was not used: the human classifier knows the layers 2, 3, 4, 5, 6" in page
+
+
+@pytest.mark.parametrize(("change", "rule", "reason"), [
+    (lambda t: t[["cell_id"]], "table_unreadable", "found no feature among its 1 columns, expected names such as tau "
+     "and rheobase_i"),
+    (lambda t: t.head(0), "table_unreadable", "found no row, expected one a cell"),
+    (lambda t: t.assign(tau="=1+1"), "table_unreadable", "found '=1+1' as tau in row 1, expected a number or nothing"),
+    (lambda t: t.assign(threshold_v_rheo=np.nan), "no_step_spike", "found no step of current that made the cell fire"),
+    (lambda t: t[["cell_id", "tau", "sag"]], "no_step_spike", "every answer needs it; record steps of 0.3 s or longer"),
+])
+def test_tables_that_allow_no_answer(tmp_path, capsys, human_table, change, rule, reason):
+    status, rows = classified(tmp_path, capsys, change(human_table), "--species", "human")
+    assert status == 1 and {row["rule"] for row in rows} == {rule} and all(reason in row["reason"] for row in rows)
+
+
+def test_names_that_begin_a_formula_are_made_harmless_in_the_table(tmp_path, capsys, human_table):
+    classified(tmp_path, capsys, human_table.assign(cell_id="=HYPERLINK(1)").head(1), "--species", "human")
+    assert "\n/" not in (text := (tmp_path / "out" / "answers.csv").read_text("utf-8")) and "'=HYPERLINK(1)" in text
+
+
+def test_a_run_goes_on_where_it_was_and_another_question_is_asked_again(tmp_path, monkeypatch, human_table):
+    done = []
+    monkeypatch.setattr(many, "work", lambda asset, question, work=many.work: done.append(asset.cell_id) or work(
+        asset, question))
+    for name in ("a", "b"):
+        human_table.head(1).assign(cell_id=name).to_csv(tmp_path / f"{name}.csv", index=False)
+    assets = [Asset(name, str(tmp_path / f"{name}.csv"), 1) for name in ("a", "b", "gone")]
+    question = many.Question("human", compare=False)
+    first = many.run(assets, tmp_path / "out", question, progress=False)
+    (tmp_path / "out" / "cells" / "b.json").write_text("{")
+    assert many.run(assets, tmp_path / "out", question, progress=False) == first
+    assert done == ["a", "b", "gone", "b"]
+    many.run(assets, tmp_path / "out", replace(question, layer="2"), progress=False)
+    assert done[4:] == ["a", "b", "gone"]
+
+
+def test_a_file_that_raises_costs_itself_alone(tmp_path, monkeypatch, human_table):
+    human_table.head(1).assign(cell_id="good").to_csv(tmp_path / "good.csv", index=False)
+
+    def work(asset, question, work=many.work):
+        if asset.cell_id == "bad":
+            raise ZeroDivisionError("by zero")
+        return work(asset, question)
+    monkeypatch.setattr(many, "work", work)
+    rows = many.run([Asset("bad", "bad.nwb"), Asset("good", str(tmp_path / "good.csv"))], tmp_path / "out",
+                    many.Question("human", compare=False), progress=False)
+    assert [(row["cell_id"], row["rule"]) for row in rows] == [("bad", "unexpected_error"), ("good", "")]
+
+
+def test_broken_metadata_do_not_take_the_label_of_a_simulated_cell(tmp_path, mouse_file):
+    path = tmp_path / "broken.nwb"
+    path.write_bytes(mouse_file.read_bytes())
+    with h5py.File(path, "a") as file:
+        del file["general/subject/species"]
+        file.create_dataset("general/subject/species", data=b"\xff\xfe mouse", dtype=h5py.string_dtype())
+    found = classify(path, "mouse")
+    assert found.simulated and "Simulated recording" in report.page(found)
+
+
+@pytest.mark.slow
+def test_several_processes_give_what_one_gives(tmp_path, human_table):
+    for k in range(3):
+        human_table.iloc[[k]].to_csv(tmp_path / f"{k}.csv", index=False)
+    assets = [Asset(str(k), str(tmp_path / f"{k}.csv")) for k in range(3)]
+    question = many.Question("human", compare=False)
+    one, two = (many.run(assets, tmp_path / f"out{jobs}", question, jobs, progress=False) for jobs in (0, 2))
+    assert one == two
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FIELD.is_dir(), reason="the recordings of other laboratories are not here")
+def test_every_recording_of_the_field_has_an_answer_or_a_reason(tmp_path, capsys):
+    main(["classify", str(FIELD), "--species", "mouse", "--no-reference", "--out", str(tmp_path), "--json", "--jobs",
+          "0"])
+    rows = {row["cell_id"]: row for row in json.loads(capsys.readouterr().out)["answers"]}
+    assert len(rows) == 10 and "unexpected_error" not in {row["rule"] for row in rows.values()}
+    assert {name for name, row in rows.items() if row["rule"]} == {"17o05027_ic_ramp", "hand_17o05027_ic_ramp"}
+    for first, second in (("171116sh_0018", "axon_171116sh_0018"), ("18711001", "abfi_18711001"),
+                          ("190619B_0003", "hand_190619B_0003")):
+        assert rows[first]["sentence"] == rows[second]["sentence"]
+    assert rows["2019_07_24_0055_fsi"]["subclass"] == "Pvalb"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,11 +9,12 @@ from sklearn.metrics import roc_auc_score
 
 from patchtype import cohorts
 from patchtype.__main__ import main
-from patchtype.classify import guard, nesting, strangers, training
-from patchtype.classify.classifier import FEATURES, load, shipped
+from patchtype.classify import fitting, guard, strangers, training
+from patchtype.classify.classifier import load, shipped
 from patchtype.cohorts import external
 from patchtype.evaluation import archive
 from patchtype.taxonomy import SPECIES
+from tests.classify.conftest import kept_predictions
 
 
 def first(n):
@@ -26,9 +25,7 @@ def first(n):
 @pytest.fixture(scope="module")
 def kept():
     """The nested predictions of the shipped human classifier."""
-    cohort = cohorts.load("human", FEATURES)
-    table = archive.load("classifier_human", cohort, Path(__file__).parents[2] / "science")
-    return table.assign(donor=table["cell"].map(cohort.cells["donor"]))
+    return kept_predictions("human")
 
 
 def test_every_group_has_the_features_of_the_classifier_and_all_verdicts_add_up(monkeypatch):
@@ -49,11 +46,12 @@ def test_groups_whose_files_cannot_be_had_are_left_out(monkeypatch):
 
 
 def test_damaged_cells_differ_from_the_published_ones_only_where_they_should():
-    groups, own = dict(strangers.strangers("human")), cohorts.load("human", FEATURES).table
+    groups, own = dict(strangers.strangers("human")), cohorts.load("human", "human").table
     pd.testing.assert_series_equal(groups["potentials × 1,000"]["v_baseline"], 1000 * own["v_baseline"])
     pd.testing.assert_series_equal(groups["potentials × 1,000"]["tau"], own["tau"])
-    assert groups["no ramp"]["threshold_v_ramp"].isna().all()
-    pd.testing.assert_series_equal(groups["no ramp"]["tau"], own["tau"])
+    silent = groups["passive and sag only"]
+    assert silent["threshold_v_rheo"].isna().all()
+    pd.testing.assert_series_equal(silent["tau"], own["tau"])
 
 
 def test_models_writes_weights_and_a_card_and_a_missing_table_writes_nothing(tmp_path, monkeypatch, capsys, kept):
@@ -62,7 +60,7 @@ def test_models_writes_weights_and_a_card_and_a_missing_table_writes_nothing(tmp
     monkeypatch.setenv("HELPERS_SCIENCE", str(tmp_path / "science"))
     assert main(["models", "--species", "human", "--out", str(tmp_path / "made"), "--keep"]) == 0
     assert {p.name for p in (tmp_path / "made").iterdir()} == {"human.safetensors", "human.json", "CARD.md"}
-    again = archive.load("classifier_human", cohorts.load("human", FEATURES))
+    again = archive.load("classifier_human", fitting.load("human"))
     assert again["margin"].to_numpy() == pytest.approx(kept["margin"].to_numpy())
     assert "human: macro-F1" in capsys.readouterr().out
 
@@ -78,7 +76,7 @@ def test_models_writes_weights_and_a_card_and_a_missing_table_writes_nothing(tmp
 
 @pytest.mark.parametrize("species", SPECIES)
 def test_no_donor_is_on_two_sides(species):
-    every, own = guard.specimens(species), set(cohorts.load(species, FEATURES).donors)
+    every, own = guard.specimens(species), set(cohorts.load(species, "aligned").donors)
     made, measured = set(every.learnt.donors), set(every.held_out.donors)
     assert not made & measured and not (made | measured) & own
     assert len(every.learnt.donors) + len(every.held_out.donors) == len(every.donors)
@@ -90,14 +88,15 @@ def test_the_guard_reads_only_what_the_database_gives():
     table = guard.specimens("mouse").held_out.table.head(9)
     absent = [name for name in model.features if table[name].isna().all()]
     assert "width_rheo" in absent
-    before, after = (model.answers(t)["margin"] for t in (table, table.assign(**dict.fromkeys(absent, 1.0))))
+    changed = table.assign(**dict.fromkeys(absent, 1.0))
+    before, after = (strangers.scored(model, t, None)["margin"] for t in (table, changed))
     pd.testing.assert_series_equal(before, after)
 
 
 @pytest.mark.parametrize(("species", "found", "alarms"), [("mouse", 0.9, 0.1), ("human", 0.8, 0.4)])
 def test_most_excitatory_cells_of_new_donors_get_no_answer(species, found, alarms):
     model, others = load(species), guard.specimens(species).held_out
-    answers = model.answers(others.table)
+    answers = model.answers(others.table.reindex(columns=list(model.features)))
     silent = answers["verdict"].isin(["excitatory", "unlike"]).to_numpy()
     assert silent[others.spiny].mean() > found > silent[~others.spiny].mean() + 0.4
     assert answers.loc[~others.spiny, "excitatory"].mean() < alarms
@@ -141,5 +140,28 @@ def test_the_card_says_what_the_flags_find(kept):
     text = (shipped() / "CARD.md").read_text("utf-8")
     row = table.loc[("published interneurons", "excitatory")]
     assert f"| excitatory | published interneurons | {row['auc']:.3f} (" in text
-    own = nesting.answers(kept, load("human").judgement.sets.miss)
-    assert own["excitatory"].mean() == pytest.approx(load("human").about["figures"]["excitatory_alarms"], abs=0.003)
+
+
+# --- other laboratories --------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_card_has_the_rows_of_other_laboratories():
+    table, text = strangers.elsewhere(load("mouse")), (shipped() / "CARD.md").read_text("utf-8")
+    for name in ("motor", "cell types", "layer 1"):
+        assert table.loc[name, "cells"] == len(external.load(name))
+        assert f"| {name} | {int(table.loc[name, 'cells']):,} | {table.loc[name, 'macro_f1']:.3f} |" in text
+    assert table.loc["motor", "answered"] == 0  # it gives a third of the features
+    away, home = (table.loc[f"motor, {how}", "macro_f1"]
+                  for how in ("made anew on its 13 features", "the same trained there"))
+    assert 0.75 < away < home < 0.95 and table.loc["cell types", "accuracy_answered"] > 0.9
+    assert len(strangers.elsewhere(load("human"))) == 0
+
+
+def test_models_for_another_set_have_not_seen_its_animals(monkeypatch):
+    seen, donors = [], external.load("layer 1").donors
+    monkeypatch.setattr(fitting.Models, "fit", lambda cohort, *_: seen.append(set(cohort.donors)))
+    table = fitting.load("mouse").table.head(3)
+    strangers._unacquainted(load("mouse"), table, donors)
+    assert seen and not seen[0] & set(donors) and seen[0] < set(fitting.load("mouse").donors)
+    assert strangers._unacquainted(load("mouse"), table, ["nobody"]) is load("mouse")

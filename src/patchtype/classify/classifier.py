@@ -1,9 +1,9 @@
-"""The classifier that the book ships, one for each species: plain arrays, no pickle, no scikit-learn object.
+"""The classifier that ships, one for each species: plain arrays, no pickle, no scikit-learn object.
 
-It is the mean of boosted trees and a logistic regression on the 32 features that are defined alike in both
-species and that a recording gives. Its probabilities are calibrated, its prediction sets hold the right
-subclass at a stated rate in each subclass, and it flags cells unlike those it has learnt from, and cells that
-look excitatory.
+It holds models, calibration and limits for each pattern of recorded protocols (see `patchtype.classify.patterns`), and
+answers each cell as the richest pattern that it has. Probabilities are calibrated, prediction sets hold the right
+subclass at a stated rate in each subclass, and cells unlike those it has learnt from, or that look excitatory, are
+flagged.
 """
 
 from __future__ import annotations
@@ -18,20 +18,19 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save
 
-from patchtype import families, taxonomy
+from patchtype import taxonomy
+from patchtype.classify import patterns
+from patchtype.classify.arrays import Prepared
+from patchtype.classify.fitting import Expert, Models
+from patchtype.classify.guard import Guard
 from patchtype.classify.judgement import Judgement
-from patchtype.classify.kernel import KernelMachine
-from patchtype.classify.linear import LinearModel
 from patchtype.classify.novelty import Novelty
-from patchtype.classify.trees import BoostedTrees
 from patchtype.evaluation.calibration import Temperature
 from patchtype.evaluation.conformal import PredictionSets
 from patchtype.files import write_bytes
 
-#: The feature set of the shipped classifiers.
-FEATURES = "aligned"
-#: Of the two files of weights. A file without it is of the first format, which had no guard.
-FORMAT = 2
+#: Of the two files of weights. The first had no guard, the second no patterns.
+FORMAT = 3
 
 
 class WeightsError(ValueError):
@@ -42,68 +41,89 @@ class WeightsError(ValueError):
 class Classifier:
     """Everything that turns a row of features into an answer.
 
-    ``classes`` (C,); ``features`` (P,) names in the order of the columns of ``x``; ``typical`` (C, P) median cell of
-    each class; ``about``: data, protocol and measured figures, see `patchtype.classify.training`.
+    ``classes`` (C,); ``columns`` (P,) names of features and layers, in the order of ``x``; ``judgements``: pattern →
+    calibration and limits; ``typical`` (C, P) median cell of each class; ``about``: data, protocol and measured
+    figures, see `patchtype.classify.training`.
     """
 
     species: str
     classes: tuple[str, ...]
-    features: tuple[str, ...]
-    trees: BoostedTrees
-    linear: LinearModel
-    novelty: Novelty
-    guard: KernelMachine
-    judgement: Judgement
+    columns: tuple[str, ...]
+    models: Models
+    judgements: dict[tuple[str, ...], Judgement]
     typical: np.ndarray
     about: dict
 
     @property
-    def families(self) -> dict[str, list[int]]:
-        """Family → positions of its features."""
-        where = {name: k for k, name in enumerate(self.features)}
-        return {family: [where[n] for n in names] for family, names in families.families(FEATURES).items()}
+    def features(self) -> tuple[str, ...]:
+        """The columns that a recording gives."""
+        return tuple(c for c in self.columns if patterns.block(c) != patterns.LAYER)
 
-    def raw(self, x) -> np.ndarray:
-        """(N, C) mean of both models, before calibration."""
-        return (self.trees.predict_proba(x) + self.linear.predict_proba(x)) / 2
+    def families(self, pattern: tuple[str, ...]) -> dict[str, list[int]]:
+        """Family → positions of its columns in a pattern."""
+        where = {self.columns[k]: k for k in patterns.positions(self.species, pattern)}
+        found = {family: [where[n] for n in names if n in where]
+                 for family, names in patterns.members(self.species).items()}
+        found |= {patterns.LAYER: [k for name, k in where.items() if patterns.block(name) == patterns.LAYER]}
+        return {family: members for family, members in found.items() if members}
 
-    def probabilities(self, x) -> np.ndarray:
-        """(N, C) calibrated probabilities of cells ``x`` (N, P), NaN where not measured."""
-        return self.judgement.temperature.apply(self.raw(x))
+    def probabilities(self, x, pattern: tuple[str, ...]) -> np.ndarray:
+        """(N, C) calibrated probabilities of cells ``x`` (N, P), NaN where not measured, as of a pattern."""
+        return self.judgements[pattern].temperature.apply(self.models.experts[pattern].says(self.models.prepared(x)))
 
-    def answers(self, table: pd.DataFrame) -> pd.DataFrame:
-        """One row a cell of ``table`` (columns `features`, units of `families.unit`); see `Judgement.answers`.
+    def answers(self, table: pd.DataFrame, layer=None) -> pd.DataFrame:
+        """One row a cell of ``table`` (columns `features`, units of `families.unit`), each as its richest pattern.
 
+        Parameters: ``layer``, cortical layer of all cells or of each, as "2", "2/3", "L5", where it is known and the
+        classifier reads it. Returns the columns of `Judgement.answers` and ``pattern``, its name.
         Raises WeightsError for a table without one of the features.
+
+        >>> load("mouse").answers(pd.DataFrame(np.nan, ["empty"], load("mouse").features))["verdict"].item()
+        'unlike'
         """
         absent = [name for name in self.features if name not in table]
         if absent:
             raise WeightsError(f"found no column {absent[0]!r}, expected the {len(self.features)} features of "
-                               f"the {self.species} classifier; see `patchtype.families.families('{FEATURES}')`")
-        x = table[list(self.features)].to_numpy(float)
-        return self.judgement.answers(
-            self.raw(x), self.novelty.distance(x), self.novelty.missing(x), self.guard.margin(x), self.classes,
-            table.index)
+                               f"the {self.species} classifier; give it, empty where it was not measured")
+        layers = [layer] * len(table) if layer is None or isinstance(layer, str) else list(layer)
+        cells = patterns.with_layers(table, layers, self.species).astype(float)
+        found, parts = patterns.pattern_of(cells, self.species), []
+        for pattern in dict.fromkeys(found):
+            rows = np.flatnonzero([p == pattern for p in found])
+            said = self.models.says(cells.iloc[rows], pattern)
+            parts.append(self.judgements[pattern].answers(
+                *said.values(), self.classes, pd.Index(rows)).assign(pattern=patterns.name(pattern)))
+        if not parts:
+            raise WeightsError("found a table without a row, expected one a cell")
+        return pd.concat(parts).sort_index().set_axis(table.index, axis=0)
 
     def save(self, folder: Path) -> None:
         """Write ``<species>.safetensors`` and ``<species>.json``; each whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {
-            **self.trees.arrays("trees."), **self.linear.arrays("linear."), **self.novelty.arrays("novelty."),
-            **self.guard.arrays("guard."),
-            "temperature.shift": self.judgement.temperature.shift, "sets.limits": self.judgement.sets.limits,
-            "typical": self.typical,
-        }
-        judgement = self.judgement
-        content = {
-            "format": FORMAT, "species": self.species, "classes": self.classes, "features": self.features,
-            "temperature": judgement.temperature.temperature, "miss": judgement.sets.miss, "kind": judgement.sets.kind,
-            "distance_limit": judgement.distance_limit, "missing_limit": judgement.missing_limit,
-            "margin_limit": judgement.margin_limit, "about": self.about,
-        }
+        models = self.models
+        arrays = {**models.prepared.arrays("prepared."), **models.novelty.arrays("novelty."), "typical": self.typical}
+        for pattern, expert in models.experts.items():
+            arrays |= expert.arrays(f"{_key(pattern)}.expert.")
+        for pattern, guard in models.guards.items():
+            arrays |= guard.arrays(f"{_key(pattern)}.guard.")
+        judged = []
+        for pattern, judgement in self.judgements.items():
+            arrays |= {f"{_key(pattern)}.shift": judgement.temperature.shift,
+                       f"{_key(pattern)}.limits": judgement.sets.limits}
+            judged.append({
+                "pattern": pattern, "temperature": judgement.temperature.temperature, "miss": judgement.sets.miss,
+                "distance_limit": judgement.distance_limit, "missing_limit": judgement.missing_limit,
+                "margin_limit": judgement.margin_limit})
+        content = {"format": FORMAT, "species": self.species, "classes": self.classes, "columns": self.columns,
+                   "judgements": judged, "about": self.about}
         write_bytes(folder / f"{self.species}.safetensors",
-                         save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
+                    save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
         write_bytes(folder / f"{self.species}.json", (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _key(pattern: tuple[str, ...]) -> str:
+    """What a pattern is called in the file of arrays."""
+    return "+".join(pattern) or "steps"
 
 
 def shipped() -> Path:
@@ -129,18 +149,7 @@ def load(species: str, folder: Path | None = None) -> Classifier:
         if (found := content.get("format", 1)) != FORMAT:
             raise WeightsError(f"found weights of format {found} in {folder}, expected format {FORMAT}, which this "
                                "version reads; run `patchtype models`")
-        arrays = load_file(folder / f"{species}.safetensors")
-        return Classifier(
-            species, tuple(content["classes"]), tuple(content["features"]),
-            BoostedTrees.from_arrays(arrays, "trees."), LinearModel.from_arrays(arrays, "linear."),
-            Novelty.from_arrays(arrays, "novelty."), KernelMachine.from_arrays(arrays, "guard."),
-            Judgement(
-                Temperature(content["temperature"], arrays["temperature.shift"]),
-                PredictionSets(arrays["sets.limits"], content["miss"], content["kind"]),
-                content["distance_limit"], content["missing_limit"], content["margin_limit"],
-            ),
-            arrays["typical"], content["about"],
-        )
+        return _read(content, load_file(folder / f"{species}.safetensors"))
     except WeightsError:
         raise
     except FileNotFoundError as error:
@@ -149,3 +158,21 @@ def load(species: str, folder: Path | None = None) -> Classifier:
     except Exception as error:  # safetensors has an error type of its own
         raise WeightsError(f"the weights of the {species} classifier in {folder} cannot be read "
                            f"({type(error).__name__}: {error}); run `patchtype models`") from None
+
+
+def _read(content: dict, arrays: dict[str, np.ndarray]) -> Classifier:
+    experts, guards, judgements = {}, {}, {}
+    for each in content["judgements"]:
+        pattern, key = tuple(each["pattern"]), _key(each["pattern"])
+        experts[pattern] = Expert.from_arrays(arrays, f"{key}.expert.")
+        if patterns.LAYER not in pattern:
+            guards[pattern] = Guard.from_arrays(arrays, f"{key}.guard.")
+        judgements[pattern] = Judgement(
+            Temperature(each["temperature"], arrays[f"{key}.shift"]),
+            PredictionSets(arrays[f"{key}.limits"], each["miss"]),
+            each["distance_limit"], each["missing_limit"], each["margin_limit"])
+    species = content["species"]
+    models = Models(species, Prepared.from_arrays(arrays, "prepared."), Novelty.from_arrays(arrays, "novelty."),
+                    experts, guards)
+    return Classifier(species, tuple(content["classes"]), tuple(content["columns"]), models, judgements,
+                      arrays["typical"], content["about"])

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 import time
-from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
-from patchtype.classify.classifier import FEATURES, WeightsError, shipped
-from patchtype.cohorts import DataUnavailable, TableError
+from patchtype.arguments import processes, seconds
 from patchtype.files import write_bytes, write_text
 from patchtype.taxonomy import SPECIES
 
-#: Exit statuses: every file has an answer; some were refused; the call was wrong; no data.
+#: Exit statuses: every cell has an answer or an abstention; some were refused; the call was wrong or the disk is full;
+#: no data.
 DONE, REFUSED, WRONG_CALL, NO_DATA = 0, 1, 2, 3
 
 
@@ -27,9 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the command; see the exit statuses above."""
+    from patchtype.classify.classifier import WeightsError
+    from patchtype.cohorts import DataUnavailable, TableError
+    from patchtype.recordings.sources import SourceError
+
     try:
         return _COMMANDS[args.classify_command][1](args)
-    except WeightsError as error:
+    except (WeightsError, SourceError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_CALL
     except (DataUnavailable, TableError) as error:
@@ -38,57 +42,66 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE",
-                        help="NWB 2 files, or folders, searched at any depth")
+    parser.add_argument("source", nargs="+", metavar="SOURCE",
+                        help="NWB 2 or Axon files (.nwb, .abf), folders, addresses, a dandiset such as "
+                        "000020/0.210913.1639, or tables of features (.csv; names and units of patchtype/features.csv)")
     parser.add_argument("--species", choices=SPECIES, help="for files that do not say it")
+    parser.add_argument("--layer", metavar="LAYER", help="cortical layer of the cells, where it is known: 2, 2/3, 4, …")
+    parser.add_argument("--electrode", metavar="NAME", help="only this electrode of files with several; without it "
+                        "each electrode is a cell of its own")
+    parser.add_argument("--protocol", action="append", default=[], type=_protocol, metavar="NAME=KIND",
+                        help="what the stimulus of that name is, such as FI_curve=long_square, where the command does "
+                        "not show it; repeatable")
     parser.add_argument("--out", type=Path, default=Path("classified"),
-                        help="folder of answers.csv and one HTML page a file (default: classified)")
+                        help="folder of answers.csv and one HTML page a cell; a stopped run goes on there (default: "
+                        "classified)")
+    parser.add_argument("--jobs", type=processes, default=os.cpu_count(), metavar="N",
+                        help="processes (default: one per core; 0: none)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object with every answer instead")
     parser.add_argument("--no-reference", action="store_true",
                         help="do not compare with the published cells (nor fetch their tables)")
-    parser.epilog = (f"Exit status: {DONE} every file has an answer; {REFUSED} some were refused, the reason is "
-                     f"printed and in answers.csv; {WRONG_CALL} the call was wrong.")
+    parser.add_argument("--stream", action="store_true", help="read remote NWB files in blocks, not whole")
+    parser.add_argument("--timeout", type=seconds, default=60.0, help="seconds without a byte that end an attempt")
+    parser.epilog = (f"Exit status: {DONE} every cell has an answer, or an abstention that says why; {REFUSED} some "
+                     "were refused, the reason is printed and in answers.csv; "
+                     f"{WRONG_CALL} the call was wrong, or the disk is full.")
+
+
+def _protocol(text: str) -> tuple[str, str]:
+    """As `patchtype.recordings.cli.protocol`, whose imports wait until they are needed."""
+    from patchtype.recordings.cli import protocol
+
+    return protocol(text)
 
 
 def _classify(args: argparse.Namespace) -> int:
-    from patchtype.classify import answer as answering
-    from patchtype.classify import report
-    from patchtype.recordings.sources import files_of
+    import pandas as pd
 
-    listed = {given: files_of(given) if given.is_dir() else [given] for given in args.files}
-    if empty := [given for given, paths in listed.items() if not paths]:
-        print(f"error: found no .nwb file in {empty[0]}, expected recordings; name the files", file=sys.stderr)
-        return WRONG_CALL
+    from patchtype.classify import answer as answering
+    from patchtype.classify import many
+    from patchtype.recordings import batch, sources
+    from patchtype.recordings.text import as_csv, clean
+
     if args.out.exists() and not args.out.is_dir():
         print(f"error: found a file at {args.out}, expected a folder for the pages; give another --out",
               file=sys.stderr)
         return WRONG_CALL
-    references, note = ({}, "Not compared with published cells, as asked.") if args.no_reference else answering.known()
-    if note and not args.no_reference:
+    assets = sources.find(args.source)
+    note = "Not compared with published cells, as asked."
+    if not args.no_reference and (note := answering.known()[1]):
         print(note, file=sys.stderr)
-    answers, paths = [], [path for given in args.files for path in listed[given]]
-    for path, name in zip(paths, _page_names(paths), strict=True):
-        found = answering.classify(path, args.species, references)
-        write_text(args.out / name, report.page(found, note))
-        simulated = " (simulated)" if found.simulated else ""
-        print(f"{path.name}{simulated}: {report.sentence(found)}", flush=True)
-        answers.append(replace(found, traces=[]))  # they are on the page; of many files they would fill the memory
-    write_text(args.out / "answers.csv", answering.as_table(answers).to_csv(index=False, lineterminator="\n"))
-    print(f"{len(answers)} page(s) and answers.csv in {args.out}")
-    return REFUSED if any(a.refusal for a in answers) else DONE
-
-
-def _page_names(paths: list[Path]) -> list[str]:
-    """A page name for each file; files of one name in different folders are numbered.
-
-    Names that differ in capitals only would be one file on some disks, so they are numbered, too.
-    """
-    taken, names = set(), []
-    for path in paths:
-        stem = path.name.removesuffix(".nwb")
-        tries = (stem if n == 1 else f"{stem}-{n}" for n in count(1))
-        names.append(next(name for name in tries if name.casefold() not in taken))
-        taken.add(names[-1].casefold())
-    return [f"{name}.html" for name in names]
+    options = batch.Options(electrode=args.electrode, protocol=tuple(args.protocol), stream=args.stream,
+                            timeout=args.timeout)
+    question = many.Question(args.species, args.layer, not note, note, options)
+    rows = many.run(assets, args.out, question, args.jobs, progress=not args.json)
+    write_text(args.out / "answers.csv", as_csv(pd.DataFrame(rows)))
+    if args.json:
+        print(json.dumps({"out": str(args.out), "answers": rows}))
+    else:
+        for row in rows:
+            print(f"{clean(row['cell_id'])}{' (simulated)' * row['simulated']}: {row['sentence']}")
+        print(f"{len(rows)} page(s) and answers.csv in {args.out}")
+    return REFUSED if any(row["verdict"] == "refused" for row in rows) else DONE
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
@@ -100,26 +113,26 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def _models(args: argparse.Namespace) -> int:
-    from patchtype import cohorts
-    from patchtype.classify import card, nesting, strangers, training
+    from patchtype.classify import card, fitting, nesting, strangers, training
+    from patchtype.classify.classifier import shipped
     from patchtype.evaluation import archive
 
-    folder, met, detected, played = args.out or shipped(), {}, {}, {}
+    folder, told = args.out or shipped(), {}
     for species in args.species or SPECIES:
         begun = time.process_time()
         model, nested = training.make(species)
         model.save(folder)
         if args.keep:
-            archive.keep(nesting.KEPT + species, nested.assign(model="shipped classifier"), nesting.PROTOCOL,
-                         cohort=cohorts.load(species, FEATURES), steps=nesting.STEPS,
-                         minutes=round((time.process_time() - begun) / 60, 1))
-        figures = model.about["figures"]
-        print(f"{species}: macro-F1 {figures['macro_f1']:.3f}, calibration error {figures['calibration_error']:.3f}, "
-              f"coverage {figures['sets']['all']['coverage']:.3f}, answered {figures['answered']:.3f}")
-        met[species], detected[species] = strangers.met(model), strangers.detected(model, nested)
+            archive.keep(nesting.KEPT + species, nested, nesting.PROTOCOL, cohort=fitting.load(species),
+                         steps=nesting.STEPS, cpu_minutes=round((time.process_time() - begun) / 60, 1))
+        for pattern, figures in model.about["figures"].items():
+            print(f"{species}, {pattern}: macro-F1 {figures['macro_f1']:.3f}, calibration error "
+                  f"{figures['calibration_error']:.3f}, answered {figures['answered']:.3f}", flush=True)
+        told[species] = {"met": strangers.met(model), "detected": strangers.detected(model, nested),
+                         "elsewhere": strangers.elsewhere(model)}
         if args.simulated:
-            played[species] = strangers.simulated(model, args.simulated)
-    write_bytes(folder / "CARD.md", card.markdown(folder, met, detected, played).encode())
+            told[species]["simulated"] = strangers.simulated(model, args.simulated)
+    write_bytes(folder / "CARD.md", card.markdown(folder, told).encode())
     print(f"weights and model card in {folder}")
     return DONE
 

@@ -2,8 +2,8 @@
 
 A family speaks by having this cell's values instead of a typical cell's. Its share is the mean, over every order
 in which the families could be told, of what it adds to the log probability of a subclass when its turn comes
-(Shapley 1953; Lundberg & Lee 2017). With eight families all 256 combinations are computed, so nothing is
-estimated, and the shares add up to the log probability of the cell minus that of the typical cells.
+(Shapley 1953; Lundberg & Lee 2017). All combinations of families are computed, so nothing is estimated, and the
+shares add up to the log probability of the cell minus that of the typical cells.
 """
 
 from __future__ import annotations
@@ -32,21 +32,22 @@ def shapley(value: Callable[[np.ndarray], np.ndarray], n: int) -> np.ndarray:
     return out
 
 
-def contributions(classifier, row, subclass: str) -> pd.Series:
+def contributions(classifier, row, subclass: str, pattern: tuple[str, ...]) -> pd.Series:
     """Share of each family in the log probability of a subclass for one cell, families in order.
 
-    ``row`` (P,) are the cell's features in the classifier's order. The typical cells are the median cells of all
-    classes; what they would say is averaged over them. Positive: the family spoke for the subclass.
+    ``row`` (P,) are the cell's values of the classifier's columns; ``pattern``, the blocks it is answered by. The
+    typical cells are the median cells of all classes; what they would say is averaged over them. Positive: the
+    family spoke for the subclass.
     """
     row, target = np.asarray(row, float), classifier.classes.index(subclass)
-    columns = list(classifier.families.values())
+    families = classifier.families(pattern)
 
     def value(told: np.ndarray) -> np.ndarray:
         own = np.zeros((len(told), len(row)), bool)
-        for family, members in enumerate(columns):
+        for family, members in enumerate(families.values()):
             own[:, members] = told[:, [family]]
-        logs = [np.log(classifier.probabilities(np.where(own, row, typical))[:, target])
+        logs = [np.log(classifier.probabilities(np.where(own, row, typical), pattern)[:, target])
                 for typical in classifier.typical]
         return np.mean(logs, axis=0)
 
-    return pd.Series(shapley(value, len(columns)), index=list(classifier.families), name=subclass)
+    return pd.Series(shapley(value, len(families)), index=list(families), name=subclass)

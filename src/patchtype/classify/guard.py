@@ -15,13 +15,10 @@ from hashlib import sha256
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from patchtype import cohorts
-from patchtype.classify.classifier import FEATURES
-from patchtype.classify.kernel import KernelMachine
-from patchtype.cohorts import Cohort
+from patchtype.classify.arrays import KernelMachine, Prepared
 from patchtype.cohorts.celltypes import cell_types
 from patchtype.evaluation.bootstrap import ends, redrawn, rows_by_donor
 from patchtype.models.table import scaled
@@ -33,7 +30,7 @@ SOFTNESS, WIDTH = 1.0, 2.0
 
 @dataclass(frozen=True)
 class Specimens:
-    """Cells of known dendrites: ``table`` (N, P) aligned features, ``spiny`` (N,) bool, ``donors`` (N,)."""
+    """Cells of known dendrites: ``table`` (N, 53) features of the mouse set, ``spiny`` (N,) bool, ``donors`` (N,)."""
 
     table: pd.DataFrame
     spiny: np.ndarray
@@ -62,13 +59,13 @@ def specimens(species: str) -> Specimens:
     >>> specimens("human").spiny.sum()  # doctest: +SKIP
     197
     """
-    table, known = cell_types(species)
+    table, known = cell_types(species, "mouse")
     names = known["donor__name"].str.upper() if species == "human" else (
         known["donor__name"].str.extract(r"(\d+)$", expand=False))
     donors = (f"{species}-" + names).to_numpy(str)
     kind = known["tag__dendrite_type"].to_numpy()
     kept = (table["threshold_v_rheo"].notna().to_numpy() & np.isin(kind, ["spiny", "aspiny"])
-            & ~np.isin(donors, cohorts.load(species, FEATURES).donors.astype(str)))
+            & ~np.isin(donors, cohorts.load(species, "aligned").donors.astype(str)))
     return Specimens(table[kept], kind[kept] == "spiny", donors[kept])
 
 
@@ -81,14 +78,48 @@ def makes(donors) -> np.ndarray:
     return np.array([sha256(donor.encode()).digest()[-1] % 2 == 0 for donor in donors], bool)
 
 
-def fitted(cohort: Cohort, others: Specimens) -> KernelMachine:
-    """The guard from a cohort of interneurons and cells of known dendrites; its margin is positive for spiny."""
-    features = list(cohort.table.columns)
-    columns = np.flatnonzero(others.table[features].notna().any().to_numpy())
-    x = np.concatenate([cohort.x, others.table[features].to_numpy(float)])[:, columns]
-    spiny = np.concatenate([np.zeros(len(cohort), int), others.spiny.astype(int)])
-    machine = SVC(C=SOFTNESS, gamma=1 / (len(columns) * WIDTH ** 2), class_weight="balanced")
-    return KernelMachine.of(make_pipeline(*scaled(), machine).fit(x, spiny), columns)
+@dataclass(frozen=True)
+class Guard:
+    """Support vectors on ``columns`` (K,) of the features, with a preparation of their own."""
+
+    columns: np.ndarray
+    prepared: Prepared
+    machine: KernelMachine
+
+    def margin(self, x) -> np.ndarray:
+        """(N,) side and distance from the border for ``x`` (N, P), NaN where not measured: positive for excitatory.
+
+        A cell without any of the columns has no side: NaN.
+        """
+        x = np.asarray(x, float)[:, self.columns]
+        return np.where(np.isnan(x).all(axis=1), np.nan, self.machine.margins(self.prepared(x))[:, 0])
+
+    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
+        """As `patchtype.classify.arrays.Arrays.arrays`."""
+        return {f"{prefix}columns": self.columns, **self.prepared.arrays(f"{prefix}prepared."),
+                **self.machine.arrays(f"{prefix}machine.")}
+
+    @classmethod
+    def from_arrays(cls, arrays, prefix: str) -> Guard:
+        """What `arrays` gave."""
+        return cls(arrays[f"{prefix}columns"], Prepared.from_arrays(arrays, f"{prefix}prepared."),
+                   KernelMachine.from_arrays(arrays, f"{prefix}machine."))
+
+
+def fitted(x, others: Specimens, names, positions) -> Guard:
+    """The guard from interneurons ``x`` (N, P) and cells of known dendrites, on some of the features ``names`` (P,).
+
+    It reads those at ``positions`` that the other cells have, too.
+    """
+    strange = others.table.reindex(columns=list(names)).to_numpy(float)
+    columns = np.array([k for k in positions if not np.isnan(strange[:, k]).all()], np.int16)
+    cells = np.concatenate([x, strange])[:, columns]
+    spiny = np.concatenate([np.zeros(len(x), int), others.spiny.astype(int)])
+    steps = scaled()
+    for step in steps:
+        cells = step.fit_transform(cells)
+    machine = SVC(C=SOFTNESS, gamma=1 / (len(columns) * WIDTH ** 2), class_weight="balanced").fit(cells, spiny)
+    return Guard(columns, Prepared.of(*steps), KernelMachine.of(machine))
 
 
 def detection(known, known_donors, strange, strange_donors, false_alarm: float, draws: int = 500,

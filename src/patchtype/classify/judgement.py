@@ -85,3 +85,13 @@ def limit_above(values, share: float) -> float:
 
 def _above_all_but(values: np.ndarray, n: int) -> float:
     return float(np.sort(values)[-n - 1])
+
+
+def least(figures: dict) -> tuple[str, int, float]:
+    """The subclass whose answered cells are right least often: its name, how many are answered, and that share.
+
+    >>> least({"right_answered": {"Sst": (50, 0.9), "Vip": (20, 0.7)}})
+    ('Vip', 20, 0.7)
+    """
+    subclass = min(figures["right_answered"], key=lambda c: figures["right_answered"][c][1])
+    return subclass, *figures["right_answered"][subclass]

@@ -1,22 +1,24 @@
 """Predictions in nested folds: neither the models nor the limits that judge a cell have seen it or its donor.
 
-Each outer fold in turn is the one that is judged. Models of its other folds predict it. In these other folds, models
-of inner folds predict the cells that they have not seen; temperature and limits come from those predictions alone.
+Donors are dealt to folds once. Each fold in turn is the one that is judged: models of the other folds predict it.
+Calibration and limits come from predictions of these other folds, each made by models that have seen neither it nor
+the judged fold. A pair of folds that is left out together so serves both of them: with 5 folds, 15 fits.
 
-A table of such predictions has, for each outer fold (``repeat``), one row for every cell: the inner ``fold`` of a cell
-that helps to judge, or `JUDGED`; ``cell``, ``true``, ``donor``, ``predicted``, one ``p_<class>`` each, before
-calibration, and what the flags go by: ``distance``, ``missing`` and ``margin``.
+A table of such predictions has, for each pattern (``model``) and each judged fold (``repeat``), one row for every
+cell that has the pattern: the ``fold`` of a cell that helps to judge, or `JUDGED`; ``cell``, ``true``, ``donor``,
+``predicted``, one ``p_<class>`` each, before calibration, and what the flags go by: ``distance``, ``missing`` and
+``margin``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
-from patchtype.classify import guard
-from patchtype.classify.fitting import FOLDS, SEED, Models, cross_fit
+from patchtype.classify import guard, patterns
+from patchtype.classify.fitting import Models
 from patchtype.classify.judgement import Judgement
 from patchtype.cohorts import Cohort
 from patchtype.evaluation import archive
@@ -24,46 +26,68 @@ from patchtype.evaluation.calibration import Temperature
 from patchtype.evaluation.conformal import PredictionSets
 from patchtype.evaluation.protocols import CrossValidation
 
+FOLDS, SEED = 5, 7
 #: Stands in the column ``fold`` for cells that are judged.
 JUDGED = 255
-PROTOCOL = f"{CrossValidation(FOLDS, 1, grouped=True)}; limits of a fold from {FOLDS} inner folds of the others"
+PROTOCOL = (f"{CrossValidation(FOLDS, 1, grouped=True)}; limits of a fold from the others, each predicted without both")
 #: Under this name, with the species, they are kept in the folder science.
 KEPT = "classifier_"
 #: They are kept in so many steps of a probability; half a step is the least that one can be.
-STEPS = 50_000
+STEPS = 10_000
 FLAGS = ("distance", "missing", "margin")
+#: In place of a pattern's name: every cell as its richest pattern.
+AS_RECORDED = "as recorded"
 
 
-def predictions(cohort: Cohort, others: guard.Specimens, folds: int = FOLDS, seed: int = SEED) -> pd.DataFrame:
-    """The table for one cohort; ``others`` are the cells of known dendrites that make the guard."""
-    outer = CrossValidation(folds, 1, grouped=True, seed=seed).folds(cohort)
-    return pd.concat([of_fold(cohort, others, f.test, folds, seed).assign(repeat=f.fold) for f in outer],
-                     ignore_index=True)
+def predictions(cohort: Cohort, others: guard.Specimens, folds: int = FOLDS, seed: int = SEED,
+                chosen: Iterable[tuple[str, ...]] | None = None) -> pd.DataFrame:
+    """The table for one cohort of `fitting.load`; ``others`` are the cells of known dendrites that make the guards.
+
+    ``chosen``: some patterns only.
+    """
+    fold = np.zeros(len(cohort), int)
+    for each in CrossValidation(folds, 1, grouped=True, seed=seed).folds(cohort):
+        fold[each.test] = each.fold
+    return of_folds(cohort, others, fold, chosen)
 
 
-def of_fold(cohort: Cohort, others: guard.Specimens, judged: np.ndarray, folds: int = FOLDS,
-            seed: int = SEED) -> pd.DataFrame:
-    """The rows of one outer fold: ``judged`` (M,) are the positions of its cells."""
-    train, test = cohort.take(np.setdiff1d(np.arange(len(cohort)), judged)), cohort.take(judged)
-    inner = cross_fit(train, others, folds, seed)
-    said = Models.fit(train, others, seed).says(test.x)
-    return pd.concat([_rows(train, vars(inner)), _rows(test, said | {"fold": np.full(len(test), JUDGED)})],
-                     ignore_index=True)
+def of_folds(cohort: Cohort, others: guard.Specimens, fold: np.ndarray,
+             chosen: Iterable[tuple[str, ...]] | None = None) -> pd.DataFrame:
+    """The table for cells dealt to folds, ``fold`` (N,) from 0."""
+    parts, folds = [], fold.max() + 1
+    for i in range(folds):
+        for j in range(i, folds):
+            models = Models.fit(cohort.take((fold != i) & (fold != j)), others, chosen)
+            for judging, told in {(i, j), (j, i)}:
+                cells = cohort.take(fold == told)
+                parts.append(_rows(models, cells, JUDGED if i == j else told).assign(repeat=judging))
+    table = pd.concat(parts, ignore_index=True)
+    order = {patterns.name(p): k for k, p in enumerate(models.experts)}
+    return table.sort_values(["model", "repeat", "fold", "cell"], ignore_index=True,
+                             key=lambda c: c.map(order) if c.name == "model" else c)
 
 
-def _rows(cohort: Cohort, said: dict) -> pd.DataFrame:
-    names = np.array(cohort.classes)
-    return pd.DataFrame({
-        "repeat": 0, "fold": said["fold"], "cell": cohort.table.index, "true": cohort.cells["subclass"].to_numpy(),
-        "donor": cohort.donors, "predicted": names[said["raw"].argmax(axis=1)],
-        **{f"p_{c}": said["raw"][:, k] for k, c in enumerate(names)}, **{flag: said[flag] for flag in FLAGS},
-    })
+def _rows(models: Models, cohort: Cohort, fold: int) -> pd.DataFrame:
+    """Rows of some cells, for each pattern those that have it."""
+    names, parts = np.array(cohort.classes), []
+    for pattern in models.experts:
+        cells = cohort.take(patterns.has(cohort.table, pattern))
+        if not len(cells):
+            continue
+        said = models.says(cells.table, pattern)
+        parts.append(pd.DataFrame({
+            "model": patterns.name(pattern), "repeat": 0, "fold": fold, "cell": cells.table.index,
+            "true": cells.cells["subclass"].to_numpy(), "donor": cells.donors,
+            "predicted": names[said["raw"].argmax(axis=1)],
+            **{f"p_{c}": said["raw"][:, k] for k, c in enumerate(names)}, **{flag: said[flag] for flag in FLAGS},
+        }))
+    return pd.concat(parts)
 
 
 def rounded(table: pd.DataFrame) -> pd.DataFrame:
     """The table as `patchtype.evaluation.archive` keeps it, so that a card says what a chapter reads."""
     columns = [f"p_{c}" for c in classes_of(table)]
-    flags = {flag: table[flag].astype(kind).astype(table[flag].dtype) for flag, kind in archive.MORE.items()}
+    flags = {flag: table[flag].round(3).astype(kind).astype(table[flag].dtype) for flag, kind in archive.MORE.items()}
     return table.assign(**np.rint(table[columns] * STEPS) / STEPS, **flags)
 
 
@@ -77,24 +101,40 @@ def from_one_level(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def as_recorded(answers: pd.DataFrame) -> pd.DataFrame:
+    """Of `answers` of several patterns, the richest of each cell, for which no layer need be told."""
+    told = answers["pattern"].str.contains(patterns.name((patterns.LAYER,)).rpartition(", ")[2])
+    rank = {patterns.name(p): k for species in patterns.READS for k, p in enumerate(patterns.patterns(species))}
+    kept = answers[~told]
+    return kept.loc[kept["pattern"].map(rank).groupby(level=0, sort=True).transform("min") == kept["pattern"].map(rank)]
+
+
 def answers(table: pd.DataFrame, miss: float) -> pd.DataFrame:
-    """Every cell as the classifier would answer it: columns of `Judgement.answers`, and ``true``, ``donor``,
-    ``fold`` (the outer one), ``raw_<class>`` (before calibration); one row a cell, in the order of the cells' names.
+    """Every cell as the classifier would answer it, in each pattern that it has: columns of `Judgement.answers`, and
+    ``pattern``, ``true``, ``donor``, ``fold``, ``raw_<class>`` (before calibration); rows in the order of the cells'
+    names within a pattern.
     """
     parts = []
-    for fold, inner, judged in _folds(table):
-        names = classes_of(table)
-        judge = Judgement.fit(_p(inner), _y(inner), inner["donor"].to_numpy(),
-                              *(inner[flag].to_numpy() for flag in FLAGS), miss)
-        raw = pd.DataFrame(_p(judged), judged["cell"].to_numpy(), [f"raw_{c}" for c in names])
-        parts.append(judge.answers(
-            _p(judged), *(judged[flag].to_numpy() for flag in FLAGS), names, judged["cell"].to_numpy(),
-        ).join(raw).assign(true=judged["true"].to_numpy(), donor=judged["donor"].to_numpy(), fold=fold))
-    return pd.concat(parts).sort_index()
+    for pattern, rows in table.groupby("model", sort=False, observed=True):
+        made = []
+        for fold, inner, judged in _folds(rows):
+            names = classes_of(table)
+            raw = pd.DataFrame(_p(judged), judged["cell"].to_numpy(), [f"raw_{c}" for c in names])
+            made.append(judgement(inner, miss).answers(
+                _p(judged), *(judged[flag].to_numpy() for flag in FLAGS), names, judged["cell"].to_numpy(),
+            ).join(raw).assign(pattern=pattern, true=judged["true"].to_numpy(), donor=judged["donor"].to_numpy(),
+                               fold=fold))
+        parts.append(pd.concat(made).sort_index())
+    return pd.concat(parts)
+
+
+def judgement(rows: pd.DataFrame, miss: float) -> Judgement:
+    """The judgement that rows of one pattern give."""
+    return Judgement.fit(_p(rows), _y(rows), rows["donor"].to_numpy(), *(rows[f].to_numpy() for f in FLAGS), miss)
 
 
 def judged(table: pd.DataFrame, miss: float = 0.1) -> dict[str, np.ndarray]:
-    """What calibration and sets make of the judged cells, as arrays for `patchtype.evaluation`.
+    """What calibration and sets make of the judged cells of one pattern, as arrays for `patchtype.evaluation`.
 
     ``p`` (N, C) before and ``calibrated`` after; ``y``, ``donor`` (N,); ``sets`` and ``sets_by_class`` (N, C) bool,
     limits for all classes together and for each.

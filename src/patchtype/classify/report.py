@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from html import escape
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 
 import numpy as np
 import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from patchtype import __version__, families
-from patchtype.classify import traces
+from patchtype.classify import patterns, traces
 from patchtype.classify.answer import Answer
 from patchtype.classify.classifier import load
+from patchtype.classify.judgement import least
 from patchtype.families import FAMILY_TITLES
 from patchtype.recordings.quality import RULES
+from patchtype.recordings.text import clean
 
 #: Features shown, those of the families that spoke loudest.
 SHOWN_FAMILIES = 3
 #: Endings of feature names, and the sweep that they mean.
 _SWEEPS = {"_rheo": ", at rheobase", "_ramp": ", on a ramp", "_short_square": ", short pulse", "_hero": ", hero sweep"}
 _UNITS = {"MOhm": "MΩ", "GOhm": "GΩ", "1": ""}
+#: Characters of a name or sentence from a file that a page shows.
+_NAME, _SENTENCE = 80, 600
 
 # Bars and traces are violet, for the other colours of the book each mean a subclass or a species.
 _STYLE = """
@@ -33,8 +42,8 @@ h1,p,li{overflow-wrap:anywhere}h1{font-size:1.3rem;margin:.2rem 0}h2{font-size:1
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;padding:.2rem .5rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:middle}
 th.number,td.number{text-align:right}td.number{font-variant-numeric:tabular-nums;white-space:nowrap}td.space{width:40%;min-width:4.5rem}
-.bar{display:block;height:.8rem;background:var(--bar);min-width:1px}.against{background:var(--against)}
-svg{width:100%;max-width:34rem;height:auto;display:block}svg text{fill:var(--ink);font:11px system-ui,sans-serif}
+figure{margin:0}svg{width:100%;max-width:34rem;height:auto;display:block}svg.bar{height:.8rem;fill:var(--bar)}
+svg.against{fill:var(--against)}svg text{fill:var(--ink);font:11px system-ui,sans-serif}
 svg text.strong{font-weight:600}
 svg .trace{fill:none;stroke:var(--bar);stroke-width:1;stroke-linejoin:round}svg .axis{fill:none;stroke:var(--soft)}
 """
@@ -49,14 +58,15 @@ def sentence(answer: Answer) -> str:
     'Refused by the rule no_spikes: found no spike.'
     """
     if answer.refusal:
-        return f"Refused by the rule {answer.refusal.code}: {answer.refusal.text}."
+        return f"Refused by the rule {answer.refusal.code}: {clean(answer.refusal.text, _SENTENCE).rstrip('.')}."
     row, model = answer.row, load(answer.species)
-    judgement = model.judgement
+    judgement = model.judgements[answer.pattern]
     best = f"{row['subclass']} ({_percent(row['p_' + row['subclass']], 0)})"
     held = f"{1 - judgement.sets.miss:.0%}".replace("%", " %")
     inside = row["set"].split()
     if row["verdict"] == "unlike":
-        why = (f"{row['missing']} of {len(model.features)} features are missing"
+        asked = _asked(answer)
+        why = (f"{row['missing']} of {len(asked)} features are missing{_lack(answer)}"
                if row["missing"] > judgement.missing_limit
                else f"its distance is {row['distance']:.1f}, the limit {judgement.distance_limit:.1f}")
         return (f"No answer: this cell is unlike the {answer.species} interneurons that the classifier has learnt from "
@@ -76,37 +86,83 @@ def sentence(answer: Answer) -> str:
             f"The likeliest is {best}.")
 
 
+def _asked(answer: Answer) -> list[str]:
+    """The features that a cell's pattern asks for."""
+    model = load(answer.species)
+    return [name for name in model.features if patterns.block(name) in ("", *answer.pattern)]
+
+
+def _gaps(answer: Answer) -> list[tuple[str, str]]:
+    """Features that the pattern asks for and that are missing, put together by their reason."""
+    reasons = {}
+    for name in _asked(answer) if answer.features is not None else ():
+        if np.isnan(answer.features[name]):
+            why = clean(answer.missing.get(name) or "the table gives no value", _SENTENCE).rstrip(".")
+            reasons.setdefault(why, []).append(_words(name))
+    return [(", ".join(names), why) for why, names in sorted(reasons.items(), key=lambda item: -len(item[1]))]
+
+
+def _lack(answer: Answer) -> str:
+    gaps = _gaps(answer)
+    return f", most of them because: {gaps[0][1]}" if gaps else ""
+
+
+def recorded(answer: Answer) -> str:
+    """What was recorded, what is missing, and so which classifier answered."""
+    read, seen = patterns.READS[answer.species], [b for b in answer.pattern if b != patterns.LAYER]
+    lacking = [words for block, words in patterns.LACKING.items() if block in read and block not in seen]
+    said = (f"Answered by the classifier for the pattern “{patterns.name(answer.pattern)}”: steps of current"
+            + "".join(f", {words.removeprefix('no ')}s" for block, words in patterns.LACKING.items() if block in seen)
+            + (", and the layer as told" if patterns.LAYER in answer.pattern else "") + ".")
+    if lacking:
+        said += f" There is {' and '.join(lacking)} with features; with {'it' if len(lacking) == 1 else 'them'} the " \
+                "answer would be a little surer."
+    if answer.species == "human":
+        said += " Ramps and short squares add nothing to human answers, so they were not read."
+    return said
+
+
+def measured(answer: Answer) -> str:
+    """How good answers of this pattern are, as the card states it; "" for weights without figures."""
+    found = load(answer.species).about.get("figures", {}).get(patterns.name(answer.pattern))
+    if not found:
+        return ""
+    subclass, n, right = least(found)
+    return (f"With this pattern, on {found['cells']:,} published {answer.species} cells of donors it had not seen, the "
+            f"classifier reached a macro-F1 of {found['macro_f1']:.2f}. It answered {100 * found['answered']:.0f} % of "
+            f"them, and {100 * found['accuracy_answered']:.0f} % of these answers were right; of {subclass} cells, the "
+            f"hardest, {100 * right:.0f} % of {n}.")
+
+
 def page(answer: Answer, neighbours_note: str = "") -> str:
     """The whole page as text."""
-    kind = "Simulated recording" if answer.simulated else "Recording"
-    parts = [
-        f"<h1>{escape(answer.cell_id)}</h1>",
-        f'<p class="soft">{kind} {escape(answer.path.name)}'
-        + (f", {escape(answer.species)}" if answer.species else "") + "</p>",
-        f'<p class="verdict{_tone(answer)}"><strong>{escape(sentence(answer))}</strong></p>',
-    ]
-    if answer.refusal and answer.refusal.code in RULES:
-        parts.append(f"<p>Why this rule: {escape(RULES[answer.refusal.code].why)}</p>")
-    if answer.refusal is None:
-        parts += [_probabilities(answer), _flags(answer), _shares(answer), _features(answer)]
-    if answer.traces:
-        parts += ["<h2>The recording</h2>", f"<figure style='margin:0'>{traces.drawing(answer.traces, answer.cell_id)}"
-                  "</figure>"]
-    if answer.refusal is None:
-        parts.append(_neighbours(answer, neighbours_note))
-    if answer.notes:
-        parts += ["<h2>Notes of the quality check</h2>", "<ul>",
-                  *(f"<li>{escape(note)}</li>" for note in answer.notes), "</ul>"]
-    parts.append(_limits(answer))
-    return ("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-            f"<title>{escape(answer.cell_id)}: {'refused' if answer.refusal else escape(answer.row['verdict'])}</title>"
-            f"<style>{_STYLE}</style></head>\n<body><main>\n" + "\n".join(parts) + "\n</main></body></html>\n")
+    row = answer.row if answer.refusal is None else None
+    about = {
+        "style": Markup(_STYLE), "style_hash": b64encode(sha256(_STYLE.encode()).digest()).decode(),
+        "cell_id": clean(answer.cell_id, _NAME), "file": clean(answer.path.name, _NAME),
+        "species": clean(answer.species, _NAME), "simulated": answer.simulated, "sentence": sentence(answer),
+        "verdict": "refused" if row is None else row["verdict"], "silent": _silent(answer), "row": row,
+        "why": RULES[answer.refusal.code].why if answer.refusal and answer.refusal.code in RULES else "",
+        "drawing": Markup(traces.drawing(answer.traces, clean(answer.cell_id, _NAME))),
+        "notes": [clean(note, _SENTENCE) for note in answer.notes], "neighbours_note": neighbours_note,
+        "numbers": ("probability", "this cell", "limit", "share", "distance"), "version": __version__,
+    }
+    if row is not None:
+        about["numbers"] += (f"median {row['subclass']}",)
+        about |= {"probabilities": _probabilities(answer), "flags": _flags(answer), "shares": _shares(answer),
+                  "features": _features(answer), "gaps": _gaps(answer), "recorded": recorded(answer),
+                  "figures": measured(answer), "neighbours": _neighbours(answer)}
+    return _template().render(about)
 
 
-def _tone(answer: Answer) -> str:
-    """A class of the style sheet for what has no answer."""
-    return " none" if answer.refusal or answer.row["verdict"] in ("unlike", "excitatory") else ""
+@cache
+def _template():
+    text = files("patchtype.classify").joinpath("page.html").read_text("utf-8")
+    return Environment(autoescape=True, undefined=StrictUndefined).from_string(text)
+
+
+def _silent(answer: Answer) -> bool:
+    return bool(answer.refusal) or answer.row["verdict"] in ("unlike", "excitatory")
 
 
 def _percent(share: float, digits: int = 1) -> str:
@@ -121,75 +177,39 @@ def _percent(share: float, digits: int = 1) -> str:
     return f"< {step:.{digits}f} %" if 100 * share < step / 2 else f"{100 * share:.{digits}f} %"
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    kinds = [' class="number"' if 'class="number"' in cell else "" for cell in rows[0]]
-    return ('<div class="wide"><table><thead><tr>'
-            + "".join(f'<th scope="col"{kind}>{escape(h)}</th>' for h, kind in zip(head, kinds, strict=True))
-            + "</tr></thead><tbody>" + "".join(f"<tr>{''.join(row)}</tr>" for row in rows) + "</tbody></table></div>")
+def _probabilities(answer: Answer) -> list[tuple]:
+    classes, inside = load(answer.species).classes, answer.row["set"].split()
+    p = answer.row[[f"p_{c}" for c in classes]].astype(float).set_axis(classes).sort_values(ascending=False)
+    return [(name, _percent(value), value, name in inside) for name, value in p.items()]
 
 
-def _number(text: str) -> str:
-    return f'<td class="number">{text}</td>'
-
-
-def _bar(share: float, against: bool = False) -> str:
-    kind = "bar against" if against else "bar"
-    return f'<td class="space"><span class="{kind}" style="width:{100 * share:.1f}%" aria-hidden="true"></span></td>'
-
-
-def _probabilities(answer: Answer) -> str:
-    model = load(answer.species)
-    inside = answer.row["set"].split()
-    p = answer.row[[f"p_{c}" for c in model.classes]].astype(float).set_axis(model.classes).sort_values(ascending=False)
-    rows = [[f"<th scope='row'>{c}</th>", _number(escape(_percent(v))), _bar(v),
-             f"<td>{'in the set' if c in inside else ''}</td>"] for c, v in p.items()]
-    flagged = ("<p>They hold for interneurons like those of training. This cell is flagged, so they mean little.</p>"
-               if _tone(answer) else "")
-    return ("<h2>Probabilities, calibrated</h2>" + flagged
-            + _table(["subclass", "probability", "", "prediction set"], rows)
-            + f'<p class="soft">With subclasses as common as in the {escape(answer.species)} training cells; another '
-              "share of subclasses among your cells would shift these numbers.</p>")
-
-
-def _flags(answer: Answer) -> str:
+def _flags(answer: Answer) -> list[tuple]:
     """What the two flags go by, beside their limits."""
-    row, judgement = answer.row, load(answer.species).judgement
-    rows = [[f"<th scope='row'>{name}</th>", _number(value.replace("-", "−")), _number(limit.replace("-", "−")),
-             f"<td>{'beyond' if beyond else ''}</td>"] for name, value, limit, beyond in (
-        ("unlike: distance from the nearest subclass", f"{row['distance']:.1f}", f"{judgement.distance_limit:.1f}",
-         row["distance"] > judgement.distance_limit),
-        ("unlike: missing features", f"{row['missing']}", f"{judgement.missing_limit}",
-         row["missing"] > judgement.missing_limit),
-        ("excitatory: score of the guard", f"{row['margin']:.2f}", f"{judgement.margin_limit:.2f}", row["excitatory"]),
-    )]
-    return ("<h2>Is it a cell that the classifier knows?</h2>"
-            + _table(["flag", "this cell", "limit", ""], rows)
-            + '<p class="soft">A cell beyond a limit gets no answer. The distance is about standard normal for a cell '
-              "of the nearest subclass. The score of the guard grows towards excitatory cells.</p>")
+    row, judgement = answer.row, load(answer.species).judgements[answer.pattern]
+    rows = [("unlike: distance from the nearest subclass", f"{row['distance']:.1f}", f"{judgement.distance_limit:.1f}",
+             row["distance"] > judgement.distance_limit),
+            ("unlike: missing features", f"{row['missing']}", f"{judgement.missing_limit}",
+             row["missing"] > judgement.missing_limit),
+            ("excitatory: score of the guard", f"{row['margin']:.2f}", f"{judgement.margin_limit:.2f}",
+             row["excitatory"])]
+    return [(name, value.replace("-", "−"), limit.replace("-", "−"), beyond) for name, value, limit, beyond in rows]
 
 
-def _shares(answer: Answer) -> str:
+def _shares(answer: Answer) -> list[tuple]:
     shares = answer.shares.sort_values(key=np.abs, ascending=False)
     most = max(shares.abs().max(), 1e-9)
-    rows = [[f"<th scope='row'>{escape(FAMILY_TITLES[f])}</th>", _number(f"{v:+.2f}".replace("-", "−")),
-             _bar(abs(v) / most, v < 0), f"<td>{'for' if v > 0 else 'against' if v < 0 else 'nothing'}</td>"]
-            for f, v in shares.items()]
-    return (f"<h2>Which families spoke for {escape(answer.row['subclass'])}</h2>"
-            + _table(["family", "share", "", "spoke"], rows)
-            + '<p class="soft">Exact Shapley values in units of log probability, against the median cells of all '
-              "subclasses. They tell what the classifier used, not why the cell is as it is.</p>")
+    return [(FAMILY_TITLES[f], f"{v:+.2f}".replace("-", "−"), abs(v) / most, v < 0,
+             "for" if v > 0 else "against" if v < 0 else "nothing") for f, v in shares.items()]
 
 
-def _features(answer: Answer) -> str:
+def _features(answer: Answer) -> list[tuple]:
     model = load(answer.species)
-    typical = pd.Series(model.typical[model.classes.index(answer.row["subclass"])], index=list(model.features))
-    loudest = answer.shares.abs().sort_values(ascending=False).index[:SHOWN_FAMILIES]
-    rows = []
-    for family in loudest:
-        for name in families.families("aligned")[family]:
-            rows.append([f"<th scope='row'>{escape(_words(name))}</th>", _number(_value(answer.features[name], name)),
-                         _number(_value(typical[name], name))])
-    return (f"<h2>Their features</h2>{_table(['feature', 'this cell', 'median ' + answer.row['subclass']], rows)}")
+    typical = pd.Series(model.typical[model.classes.index(answer.row["subclass"])], index=list(model.columns))
+    members = patterns.members(answer.species)
+    loudest = answer.shares.drop(patterns.LAYER, errors="ignore").abs().sort_values(ascending=False).index
+    asked = _asked(answer)
+    return [(_words(name), _value(answer.features[name], name), _value(typical[name], name))
+            for family in loudest[:SHOWN_FAMILIES] for name in members[family] if name in asked]
 
 
 def _words(name: str) -> str:
@@ -210,29 +230,7 @@ def _value(value: float, name: str) -> str:
     return f"{value:.3g} {_UNITS.get(unit, unit)}".strip().replace("-", "−")
 
 
-def _neighbours(answer: Answer, note: str) -> str:
-    head = "<h2>Nearest published cells</h2>"
+def _neighbours(answer: Answer) -> list[tuple] | None:
     if answer.neighbours is None:
-        return head + f"<p>{escape(note or 'Not compared: the public tables were not read.')}</p>"
-    rows = [[f"<th scope='row'>{escape(str(cell))}</th>", f"<td>{escape(r['subclass'])}</td>",
-             f"<td>{escape(str(r['t_type']))}</td>", _number(f"{r['distance']:.2f}")]
-            for cell, r in answer.neighbours.iterrows()]
-    return (head + _table(["cell", "subclass", "T-type", "distance"], rows)
-            + '<p class="soft">Distance: root mean square difference, in scaled units, over the features that both '
-              "cells have.</p>")
-
-
-def _limits(answer: Answer) -> str:
-    if answer.refusal:
-        return f'<p class="soft">patchtype {__version__}</p>'
-    figures = load(answer.species).about.get("figures", {})
-    if not figures:
-        return f'<p class="soft">patchtype {__version__}</p>'
-    return ("<h2>How far to trust this</h2>"
-            f"<p>On {figures['cells']:,} published {escape(answer.species)} cells of donors it had not seen, the "
-            f"classifier reached a macro-F1 of {figures['macro_f1']:.2f}. It answered "
-            f"{100 * figures['answered']:.0f} % of them, and {100 * figures['accuracy_answered']:.0f} % of these "
-            "answers were right. It knows interneurons of one laboratory's protocol only. An excitatory cell gets an "
-            "interneuron's name unless a flag finds it; the model card says how many the flags find. Not for clinical "
-            "use.</p>"
-            f'<p class="soft">patchtype {__version__}; model card: <code>patchtype/classify/weights/CARD.md</code></p>')
+        return None
+    return [(cell, r["subclass"], r["t_type"], f"{r['distance']:.2f}") for cell, r in answer.neighbours.iterrows()]

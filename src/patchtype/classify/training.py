@@ -1,8 +1,8 @@
 """Train the shipped classifiers, and measure them as they will be used: on cells of donors never seen.
 
-Everything a classifier adds to its models (temperature, limits of the sets and of both flags) comes from
-*cross-fitting*: models of five folds, donors apart, predict the fold that they have not seen. How good the whole is
-comes from `patchtype.classify.nesting`, where nothing has seen the judged cells, neither models nor limits.
+Everything a classifier adds to its models (temperature, limits of the sets and of both flags) comes from models of
+five folds, donors apart, that predict the fold that they have not seen. How good the whole is comes from
+`patchtype.classify.nesting`, where nothing has seen the judged cells, neither models nor limits.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 
 from patchtype import cohorts
-from patchtype.classify import guard, nesting
-from patchtype.classify.classifier import FEATURES, Classifier
-from patchtype.classify.fitting import FOLDS, SEED, Models, Unseen, cross_fit
+from patchtype.classify import guard, nesting, patterns
+from patchtype.classify.classifier import Classifier
+from patchtype.classify.fitting import Models, load
 from patchtype.classify.judgement import EXCITATORY_ALARM, FALSE_ALARM, MISS
 from patchtype.cohorts import Cohort, public_files
 from patchtype.evaluation import calibration, conformal
@@ -28,25 +28,45 @@ TABLES = {
 }
 
 
-def train(cohort: Cohort, others: guard.Specimens, unseen: Unseen | None = None, seed: int = SEED,
-          about: dict | None = None) -> Classifier:
-    """A whole classifier from one cohort; ``unseen`` are its own cross-fitted predictions, made if not given."""
-    unseen = unseen or cross_fit(cohort, others, seed=seed)
-    models = Models.fit(cohort, others, seed)
+#: The row of cells with every protocol, of a classifier that does not read all of them.
+FULL = "full, of which the steps are read"
+
+
+def train(cohort: Cohort, others: guard.Specimens, nested: pd.DataFrame, about: dict | None = None) -> Classifier:
+    """A whole classifier from a cohort of `fitting.load` and its `nesting.predictions`, which give the limits."""
+    models = Models.fit(cohort, others)
+    unseen = nested[nested["fold"] == nesting.JUDGED].groupby("model", observed=True)
+    judgements = {pattern: nesting.judgement(unseen.get_group(patterns.name(pattern)), MISS[models.species])
+                  for pattern in models.experts}
     typical = np.array([np.nanmedian(cohort.x[cohort.y == c], axis=0) for c in range(len(cohort.classes))])
-    return Classifier(
-        cohort.cells["species"].iloc[0], cohort.classes, tuple(cohort.table.columns), models.trees, models.linear,
-        models.novelty, models.guard, unseen.judged(cohort), typical, about or {},
-    )
+    return Classifier(models.species, cohort.classes, tuple(cohort.table.columns), models, judgements, typical,
+                      about or {})
+
+
+def figures(nested: pd.DataFrame, classes, miss: float, full=None) -> dict[str, dict]:
+    """The measured figures of a card: `figures_of` for each pattern, and for every cell as recorded.
+
+    ``full``: names of the cells that have every protocol, for a classifier that does not read all: a row more.
+    """
+    answers = nesting.answers(nested, miss)
+    parts = dict(iter(answers.groupby("pattern", sort=False))) | {nesting.AS_RECORDED: nesting.as_recorded(answers)}
+    if full is not None:
+        steps = parts[patterns.name(("downward",))]
+        parts = {FULL: steps[steps.index.isin(full)]} | parts
+    return {name: figures_of(part, classes) for name, part in parts.items()}
 
 
 def figures_of(answers: pd.DataFrame, classes) -> dict:
-    """The measured figures of a card, from `patchtype.classify.nesting.answers`."""
+    """The figures of one pattern, from rows of `patchtype.classify.nesting.answers`.
+
+    ``right_answered``: subclass → how many of its cells are answered, and the share of them that is right.
+    """
     classes = list(classes)
     y = pd.Categorical(answers["true"], categories=classes).codes.astype(int)
     raw, p = (answers[[f"{kind}_{c}" for c in classes]].to_numpy() for kind in ("raw", "p"))
     sets = np.array([[c in row.split() for c in classes] for row in answers["set"]])
     answered = answers[answers["verdict"] == "answered"]
+    right = (answered["subclass"] == answered["true"]).groupby(answered["true"]).agg(["size", "mean"])
     interval = calibration.donor_interval(calibration.expected_calibration_error, p, y, answers["donor"])
     named = p.argmax(axis=1)
     return {
@@ -64,25 +84,37 @@ def figures_of(answers: pd.DataFrame, classes) -> dict:
         "excitatory_alarms_by_class": answers.groupby("true")["excitatory"].mean().reindex(classes).to_dict(),
         "answered": len(answered) / len(y),
         "accuracy_answered": float((answered["subclass"] == answered["true"]).mean()),
+        "right_answered": {c: (int(right.at[c, "size"]), float(right.at[c, "mean"]))
+                           for c in classes if c in right.index},
     }
 
 
-def about(cohort: Cohort, species: str, nested: pd.DataFrame) -> dict:
+def about(cohort: Cohort, nested: pd.DataFrame) -> dict:
     """What a card says of the data and the protocol, with the figures of `nesting.predictions`."""
+    species = cohort.cells["species"].iloc[0]
     tables = {name: public_files()[name].sha256[:12] for name in TABLES[species]}
     return {
         "tables": tables, "cells": {c: int(n) for c, n in cohort.counts().items()},
-        "donors": int(pd.Series(cohort.donors).nunique()), "seed": SEED,
+        "donors": int(pd.Series(cohort.donors).nunique()), "seed": nesting.SEED,
         "miss": MISS[species], "false_alarm": FALSE_ALARM, "excitatory_alarm": EXCITATORY_ALARM,
-        "protocol": nesting.PROTOCOL, "figures": figures_of(nesting.answers(nested, MISS[species]), cohort.classes),
+        "protocol": nesting.PROTOCOL, "figures": figures(nested, cohort.classes, MISS[species], full_cells(species)),
     }
 
 
+def full_cells(species: str) -> pd.Index | None:
+    """The published cells with a ramp and a short square, for a classifier that reads neither; else None."""
+    if "ramp" in patterns.READS[species]:
+        return None
+    table = cohorts.load(species, species).table
+    there = [table.filter(regex=f"_{pulse}$").notna().any(axis=1) for pulse in ("ramp", "short_square")]
+    return table.index[there[0] & there[1]]
+
+
 def make(species: str) -> tuple[Classifier, pd.DataFrame]:
-    """Train and measure the classifier of one species on the published tables (some minutes).
+    """Train and measure the classifier of one species on the published tables (a minute or two).
 
     Returns it with the nested predictions that its figures come from.
     """
-    cohort, others = cohorts.load(species, FEATURES), guard.specimens(species).learnt
-    nested = nesting.rounded(nesting.predictions(cohort, others, FOLDS, SEED))
-    return train(cohort, others, about=about(cohort, species, nested)), nested
+    cohort, others = load(species), guard.specimens(species).learnt
+    nested = nesting.rounded(nesting.predictions(cohort, others))
+    return train(cohort, others, nested, about(cohort, nested)), nested

@@ -44,28 +44,29 @@ _SPECIMENS = {
 _LATIN = {"mouse": "mus musculus", "human": "homo sapiens"}
 
 
-def cell_types(species: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Aligned features (N, 32) of the cells of a species, and what is known of each specimen (N rows).
+def cell_types(species: str, feature_set: str = "aligned") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Features of the cells of a species, "aligned" (N, 32) or "mouse", and what is known of each specimen (N rows).
 
-    Features that the database does not give are NaN: spike width and four of the firing pattern. Spiny
+    Features that the database does not give are NaN: spike width and four of the firing pattern, of "mouse" three
+    more. Spiny
     dendrites (``tag__dendrite_type``) mark excitatory cells; nearly all aspiny ones are interneurons.
     Raises `DataUnavailable` when the two tables cannot be had, `TableError` when one does not hold what it should.
 
     >>> features, specimens = cell_types("mouse")  # doctest: +SKIP
     """
-    names = ("cell_types_ephys_features.csv", "cell_types_specimen_details.csv")
-    found = tables() if named(CELL_TYPES) else [pd.read_csv(fetch(name), low_memory=False) for name in names]
+    files = ("cell_types_ephys_features.csv", "cell_types_specimen_details.csv")
+    found = tables() if named(CELL_TYPES) else [pd.read_csv(fetch(name), low_memory=False) for name in files]
     schemas = (_CELL_TYPES, _SPECIMENS)
-    ephys, specimens = (validate(*part) for part in zip(found, names, schemas, strict=True))
+    ephys, specimens = (validate(*part) for part in zip(found, files, schemas, strict=True))
     ephys, specimens = ephys.set_index("specimen_id"), specimens.set_index("specimen__id")
     shared = ephys.index.intersection(specimens.index)
     ephys, specimens = ephys.loc[shared], specimens.loc[shared]
     own = (specimens["donor__species"].str.lower() == _LATIN[species]).to_numpy()
     ephys, specimens = ephys[own], specimens[own]
     expressions = families.features()["mouse_expression"]
-    aligned = [name for members in families.families("aligned").values() for name in members]
-    given = [name for name in aligned if "second_" not in expressions[name]]
-    table = mouse_features(ephys, given).reindex(columns=aligned)
+    names = [name for members in families.families(feature_set).values() for name in members]
+    given = [name for name in names if "second_" not in expressions[name]]
+    table = mouse_features(ephys, given).reindex(columns=names)
     table["latency_rheo"] = ephys["threshold_t_long_square"] - ONSET_S
     return table.astype(float).replace([np.inf, -np.inf], np.nan), specimens
 
