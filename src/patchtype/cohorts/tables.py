@@ -131,6 +131,7 @@ _HUMAN_METADATA = {
 
 _HUMAN_RECORDINGS = {
     "specimen_id_x": pa.Column(int, _ALLEN),
+    "Donor": _HUMAN_METADATA["Donor"],
     "nwb_id": pa.Column(float, nullable=True),
     "Revised_subclass_label": _HUMAN_METADATA["Revised_subclass_label"],
 }
