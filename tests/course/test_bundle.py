@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 from bookpress import files
@@ -90,9 +91,9 @@ def test_the_first_cell_installs_on_colab(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.colab", sys)
     monkeypatch.setattr(subprocess, "run", lambda words, check: calls.append(words))
     exec(setup_cell(root).source, {})
-    assert [words[:4] for words in calls] == [[sys.executable, "-m", "pip", "install"]] * 2
-    assert calls[1][-1].startswith("git+https://github.com/")
-    assert "--no-deps" in calls[1]
+    repository = yaml.safe_load((root / "_config.yml").read_text())["repository"]
+    package = f"patchtype[notebooks] @ git+{repository['url']}@{repository['branch']}"
+    assert calls == [[sys.executable, "-m", "pip", "install", "-q", package]]
 
 
 def test_slides_hold_each_figure_with_its_words():
