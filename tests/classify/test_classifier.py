@@ -105,7 +105,7 @@ def test_probabilities_do_not_depend_on_the_company_of_a_cell(human):
 def test_columns_may_come_in_any_order_but_none_may_be_absent(human):
     model, table = load("human"), human.table.head(5)
     pd.testing.assert_frame_equal(model.answers(table), model.answers(table[table.columns[::-1]]))
-    with pytest.raises(WeightsError, match="found no column 'tau', expected the 60 features of the human classifier"):
+    with pytest.raises(WeightsError, match="found no column 'tau', expected the 56 features of the human classifier"):
         model.answers(table.drop(columns="tau"))
 
 
