@@ -132,16 +132,24 @@ test-fast: env  ## the quick tests only, without building
 	$(BIN)/python -m pytest -q -m "not slow and not browser and not network" --doctest-modules src tests
 
 .PHONY: lint
-lint: env  ## code style, notebook pairs, numbers typed into prose
+lint: env  ## code style, notebook pairs, numbers typed into prose, workflows
 	$(BIN)/ruff check src tests benchmarks $(wildcard notebooks/*.ipynb)
 	$(PRESS) notebooks --check
 	$(PRESS) check-prose
+	$(BIN)/zizmor --offline --quiet --min-severity high .github
 
 .PHONY: check-book check-binder
 check-book: book  ## look at every page in a browser: axe, keyboard, screens, links, weight
 	@$(PRESS) check-book
 check-binder: env  ## check what Binder installs, and run each notebook there quickly
 	@$(PRESS) check-binder --run
+
+.PHONY: check-wheel check-colab
+check-wheel: env  ## install the wheel alone on 3.11 and the newest other Python, say its size, classify a recording
+	@WHEEL_PYTHONS=all $(BIN)/python -m pytest -q tests/test_wheel.py
+check-colab:  ## see that the package installs beside what Colab has, and replaces nothing of it (needs uv)
+	@uv pip compile -q pyproject.toml --extra notebooks --python-version 3.13 --only-binary :all: --no-header --no-config \
+	  --python-platform x86_64-manylinux_2_28 -c tests/colab.txt -o /dev/null && echo "Colab keeps all that it has"
 
 .PHONY: clean
 clean:  ## remove everything built

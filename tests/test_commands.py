@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +14,10 @@ import time
 
 import pytest
 
+import patchtype as patchtype_package
 from bookpress import __main__ as bookpress
 from patchtype import __main__ as patchtype
-from patchtype import arguments
+from patchtype import arguments, settings
 from patchtype.files import write_text
 
 
@@ -40,10 +44,10 @@ WRONG = [
     ("simulate --cells 1 --out file/below", PATH),
     ("simulate --cells 0 --out out", "found '0', expected a whole number of at least 1"),
     ("simulate --cells 1 --bad-share 7 --out out", "found '7', expected a share from 0 to 1"),
-    ("simulate --cells 1 --workers -1 --out out", "found '-1', expected a whole number of at least 0"),
-    ("extract text.nwb --workers -1 --out out", "found '-1', expected a whole number of at least 0"),
+    ("simulate --cells 1 --jobs -1 --out out", "found '-1', expected a whole number of at least 0"),
+    ("extract text.nwb --jobs -1 --out out", "found '-1', expected a whole number of at least 0"),
     ("extract text.nwb --timeout 0 --out out", "found '0', expected a positive number of seconds"),
-    ("extract text.nwb --workers 0 --out file", PATH),
+    ("extract text.nwb --jobs 0 --out file", PATH),
     ("extract folder.nwb --out out", "found no recording in folder.nwb, expected .nwb files"),
     ("embed --mouse 0 --out out --work work", "found '0', expected a whole number of at least 1"),
     ("embed --human 1.5 --out out --work work", "found '1.5', expected a whole number of at least 1"),
@@ -88,7 +92,7 @@ def test_a_wrong_call_is_one_sentence_and_leaves_nothing(place, capsys, call, to
 
 
 def test_not_one_recording_is_a_failure_although_the_batch_went_on(place, capsys):
-    assert main(["extract", "text.nwb", "nowhere.nwb", "--workers", "0", "--out", "out"]) == 1
+    assert main(["extract", "text.nwb", "nowhere.nwb", "--jobs", "0", "--out", "out"]) == 1
     printed = capsys.readouterr().out
     assert "text: found 12 bytes that are no HDF5 file, expected NWB 2; fetch the file again" in printed
     assert "nowhere: found no file at nowhere.nwb, expected a recording; check the path" in printed
@@ -134,7 +138,7 @@ def _closed_pipe() -> int:
     ("embed --out out --work work", "patchtype.simulation.embedded.embed",
      "embed: stopped; the same command goes on from here"),
     ("check-prose text.nwb", "bookpress.prose.check_pages", "check-prose: stopped"),
-    ("grade empty", "bookpress.course.grade.submissions", "grade: stopped"),
+    ("grade empty", "bookpress.course.collect.collect", "grade: stopped"),
 ])
 def test_a_stopped_command_says_whether_it_goes_on(place, monkeypatch, capsys, call, work, told):
     def stop(*args, **options):
@@ -184,3 +188,66 @@ def test_a_text_that_cannot_be_put_in_its_place_leaves_no_part(tmp_path):
     with pytest.raises(IsADirectoryError):
         write_text(tmp_path / "taken", "text")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_help_and_version_import_nothing_heavy():
+    """Measured as processes: what numpy, pandas and torch cost is not paid for a line of text."""
+    code = ("import sys\nfrom patchtype.__main__ import main\n"
+            "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+            "print(sorted({'numpy', 'pandas', 'torch', 'scipy', 'sklearn', 'h5py'} & set(sys.modules)))")
+    for word, told in (("--version", f"patchtype {patchtype_package.__version__}\n"), ("--help", "exit status:")):
+        done = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, check=True)
+        assert told in done.stdout
+        assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(("word", "guess"), [("exract", "extract"), ("clasify", "classify"), ("dat", "data")])
+def test_a_wrong_word_is_answered_with_the_nearest(capsys, word, guess):
+    with pytest.raises(SystemExit) as stop:
+        patchtype.main([word])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.rstrip().endswith(f"found the command {word!r}, expected one of "
+                                                     f"{', '.join(patchtype.COMMANDS)}; did you mean {guess}?")
+    with pytest.raises(SystemExit):
+        patchtype.main(["qqqq"])
+    assert "did you mean" not in capsys.readouterr().err
+
+
+def test_the_same_thing_is_spelled_alike_in_every_command():
+    """``--out`` for where results go, ``--jobs`` for processes; ``--workers`` is still understood."""
+    for name, (room, _) in patchtype.COMMANDS.items():
+        parser = argparse.ArgumentParser(prog=f"patchtype {name}")
+        importlib.import_module(room).add_arguments(parser)
+        shown = {word for action in parser._actions if action.help != argparse.SUPPRESS
+                 for word in action.option_strings}
+        assert not shown & {"--workers", "--folder", "--output", "--processes"}, name
+        hidden = {word: action.dest for action in parser._actions for word in action.option_strings}
+        assert hidden.get("--workers") == ("jobs" if "--jobs" in shown else None), name
+
+
+def test_what_an_extra_brings_is_named_where_it_is_missing(monkeypatch, capsys):
+    def main(args):
+        raise ModuleNotFoundError("No module named 'arbor'", name="arbor")
+
+    monkeypatch.setattr("patchtype.simulation.cli.main", main)
+    assert patchtype.main(["simulate", "--cells", "1", "--out", "x"]) == 2
+    assert capsys.readouterr().err == ("error: found no package arbor, expected it for this call; "
+                                       "run `pip install 'patchtype[simulate]'`\n")
+
+
+def test_each_public_name_is_there_and_documented():
+    assert all(getattr(patchtype_package, name).__doc__ for name in patchtype_package.__all__)
+    assert set(patchtype_package.__all__) <= set(dir(patchtype_package))
+    with pytest.raises(AttributeError, match="module 'patchtype' has no attribute 'nothing'"):
+        getattr(patchtype_package, "nothing")  # noqa: B009
+
+
+def test_every_setting_of_the_environment_stands_in_one_place(root):
+    """Outside of ``settings`` a variable's name stands in words for people only."""
+    found = set()
+    for path in sorted((root / "src" / "patchtype").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) \
+                    and re.fullmatch("HELPERS_[A-Z_]+", node.value):
+                found.add((path.name, node.value))
+    assert found == {("settings.py", name) for name in settings.VARIABLES}

@@ -14,7 +14,7 @@ from patchtype.evaluation.metrics import Estimate
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    monkeypatch.setenv(settings.BUILD_FOLDER, str(tmp_path))
+    monkeypatch.setenv(settings.BUILD, str(tmp_path))
     return report.Results("09_test")
 
 

@@ -73,12 +73,12 @@ class Opening {
       return { row: this.make("li", {}, this.make("span", {}, name), this.make("span", { class: "opening-track" }, bar), share), bar, share };
     });
     this.said = this.make("p", { class: "opening-said", "aria-live": "polite" });
-    place.append(
-      this.make("div", { class: "opening-sliders" }, ...this.controls.map((control) => control.label)),
-      this.make("div", { class: "opening-typical", role: "group", "aria-label": "Set the sliders to a typical cell" },
-        this.make("span", {}, "A typical "), ...buttons),
-      this.make("ul", { class: "opening-bars" }, ...this.bars.map((bar) => bar.row)), this.said,
-    );
+    const sliders = this.make("div", { class: "opening-sliders" }, ...this.controls.map((control) => control.label));
+    const typical = this.make("div",
+      { class: "opening-typical", role: "group", "aria-label": "Set the sliders to a typical cell" },
+      this.make("span", {}, "A typical "), ...buttons);
+    const bars = this.make("ul", { class: "opening-bars" }, ...this.bars.map((bar) => bar.row));
+    place.append(this.make("div", {}, sliders, typical), this.make("div", {}, bars, this.said));
     this.set(this.typical[1] ?? this.typical[0]);
   }
 

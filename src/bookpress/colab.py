@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import nbformat
+import yaml
 
-from bookpress.project import Project
-
-# Colab has numpy, torch, pandas and the like. The package goes in without its pins: they would replace
-# half of Colab's environment, and the session would have to be restarted.
 SETUP = """\
 # On Google Colab this installs the book's package and what it needs. Anywhere else it does nothing.
 import sys
@@ -17,24 +14,18 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    pip = [sys.executable, "-m", "pip", "install", "-q"]
-    subprocess.run([*pip, {wanted}], check=True)
-    subprocess.run(
-        [*pip, "--no-deps", "--ignore-requires-python", "allensdk", "ipfx", "git+{repository}@{branch}"], check=True
-    )
+    package = "{package} @ git+{repository}@{branch}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", package], check=True)
 """
-#: What the chapters import and Colab lacks, or had not at some time.
-WANTED = (
-    "argschema", "arbor", "dandi", "h5py", "imbalanced-learn", "myst-nb", "pandera[pandas]", "pooch", "pyarrow",
-    "pynwb", "safetensors", "simplejson", "SimpleITK", "umap-learn",
-)  # fmt: skip
+#: The package with the extra that holds what the chapters import; what of it Colab has already, stays.
+PACKAGE = "patchtype[notebooks]"
 
 
 def setup_cell(root: Path) -> nbformat.NotebookNode | None:
     """The cell for the repository that ``root/_config.yml`` names; None where there is no such file."""
-    if not (root / "_config.yml").is_file():
+    config = root / "_config.yml"
+    if not config.is_file():
         return None
-    repository = Project(root).config["repository"]
-    wanted = ", ".join(f'"{name}"' for name in WANTED)
-    source = SETUP.format(wanted=wanted, repository=repository["url"], branch=repository["branch"]).rstrip("\n")
+    repository = yaml.safe_load(config.read_text(encoding="utf-8"))["repository"]
+    source = SETUP.format(package=PACKAGE, repository=repository["url"], branch=repository["branch"]).rstrip("\n")
     return nbformat.v4.new_code_cell(source, id="setup", metadata={"tags": ["remove-cell"]})

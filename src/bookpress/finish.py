@@ -53,7 +53,7 @@ def finish(project: Project, folder: Path) -> None:
             describe(page, article, project.home + f"{name}.html", preview)
             if name in runs:
                 say_time(page, article, runs[name])
-            list_contents(article)
+            list_contents(page, article)
             article.append(BeautifulSoup(blocks[name], "html.parser"))
         write_text(path, str(page))
     for path in [*(folder / "_static").rglob("*.map"), folder / ICONS]:
@@ -133,7 +133,8 @@ def describe(page: BeautifulSoup, article: Tag, address: str, preview: str) -> N
     for key, content in told.items():
         if content:
             page.head.append(page.new_tag("meta", attrs={"property": key, "content": content}))
-    page.head.append(page.new_tag("meta", attrs={"name": "twitter:card", "content": "summary_large_image"}))
+    if preview:
+        page.head.append(page.new_tag("meta", attrs={"name": "twitter:card", "content": "summary_large_image"}))
 
 
 def description(article: Tag) -> str:
@@ -155,7 +156,7 @@ def say_time(page: BeautifulSoup, article: Tag, run: dict[str, Any]) -> None:
     """Measured times in the line that a chapter has for them, else in a line below its title."""
     took = f"{run['wall_s']:.0f} s" if run["wall_s"] < 100 else f"{run['wall_s'] / 60:.0f} minutes"
     minutes = of_page(article).minutes
-    said = f" {minutes} minute{'s' * (minutes != 1)} to read, {took} to run{' quickly' * run['quick']}."
+    said = f" {minutes} minute{'s' * (minutes != 1)} to read, {took} to run{' (a quick run)' * run['quick']}."
     for tag in article.select("li strong"):
         if tag.get_text() == "Time":
             for part in list(tag.next_siblings):
@@ -168,19 +169,26 @@ def say_time(page: BeautifulSoup, article: Tag, run: dict[str, Any]) -> None:
         title.insert_after(line)
 
 
-def list_contents(article: Tag) -> None:
-    """Sections of a longer page, and its take-away, in a list below the title that unfolds."""
-    entries = []
-    for tag in article.select("section[id] > h2, .admonition"):
-        title = tag if tag.name == "h2" else tag.select_one(".admonition-title")
-        words = " ".join(title.get_text().split()).rstrip("# ") if title else ""
-        if tag.name == "h2":
-            entries.append((tag.parent["id"], words))
-        elif words.lower() == "take away":
-            tag["id"] = tag.get("id", "take-away")
-            entries.append((tag["id"], words))
-    if len(entries) >= LISTED and (title := article.find("h1")):
-        title.insert_after(BeautifulSoup(fill("contents.html", entries=entries), "html.parser"))
+def list_contents(page: BeautifulSoup, article: Tag) -> None:
+    """Sections of a longer page, and its take-away, in a list that unfolds below the title.
+
+    A wide screen has the theme's list at the side instead, which gets the take-away as well.
+    """
+    headings = article.select("section[id] > h2")
+    sections = [(tag.parent["id"], " ".join(tag.get_text().split()).rstrip("# ")) for tag in headings]
+    entries = list(sections)
+    for title in article.select(".admonition > .admonition-title"):
+        if (words := title.get_text(strip=True)).lower() == "take away":
+            title.parent["id"] = title.parent.get("id", "take-away")
+            entries.append((title.parent["id"], words))
+    if len(entries) < LISTED or not (title := article.find("h1")):
+        return
+    title.insert_after(BeautifulSoup(fill("contents.html", entries=entries), "html.parser"))
+    for side in page.select("nav.page-toc > ul"):
+        for anchor, words in entries[len(sections):]:
+            item = f'<li class="toc-h2 nav-item toc-entry"><a class="nav-link" href="#{anchor}"></a></li>'
+            side.append(BeautifulSoup(item, "html.parser"))
+            side.find_all("a")[-1].string = words
 
 
 def without_formulas(page: BeautifulSoup) -> None:

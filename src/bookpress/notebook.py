@@ -12,7 +12,7 @@ import nbformat
 import yaml
 
 from bookpress.colab import setup_cell
-from bookpress.project import BookError, Project, write_text
+from bookpress.project import BookError, Project, read_json, write_text
 
 QUICK = "quick = True  # fewer repeats, so that it runs in a small session; False gives the numbers of the pages"
 PARAMETERS = ("cohort", "quick", "seed")
@@ -80,12 +80,6 @@ def needs(source: Path) -> list[str]:
     return [str(name) for name in wanted]
 
 
-def shows_simulated(source: Path) -> bool:
-    """Whether a chapter draws simulated recordings on every cohort: ``bookpress: {simulated: true}`` in its head."""
-    head = front_matter(source).get("bookpress") or {}
-    return bool(head.get("simulated")) if isinstance(head, dict) else False
-
-
 def front_matter(source: Path) -> dict[str, Any]:
     """The YAML head of a MyST file; empty when there is none."""
     text = source.read_text(encoding="utf-8")
@@ -99,22 +93,40 @@ def front_matter(source: Path) -> dict[str, Any]:
 
 
 def make_rules(project: Project) -> str:
-    """What depends on what, as lines of a Makefile. Raises BookError on a circle."""
+    """What depends on what, and with what to begin, as lines of a Makefile. Raises BookError on a circle.
+
+    Make takes the chapters in the order of ``EXECUTED``: first that after which most work has to wait or follow, so
+    that all processors are busy to the end.
+    """
     wanted = {source.stem: needs(source) for source in sources(project)}
-    ready: set[str] = set()
+    ready: list[str] = []
     while len(ready) < len(wanted):
-        now = {name for name, before in wanted.items() if name not in ready and ready.issuperset(before)}
+        now = [name for name, before in wanted.items() if name not in ready and set(before) <= set(ready)]
         if not now:
             raise BookError(
-                f"Notebooks need each other in a circle: {', '.join(sorted(set(wanted) - ready))}."
+                f"Notebooks need each other in a circle: {', '.join(sorted(set(wanted) - set(ready)))}."
             )
-        ready |= now
+        ready += now
+    ahead: dict[str, float] = {}  # seconds from a chapter's start to the end of the last that waits for it
+    for name in reversed(ready):
+        after = [ahead[other] for other, before in wanted.items() if name in before]
+        ahead[name] = seconds(project, name) + max(after, default=0.0)
+    first = sorted(ready, key=ahead.__getitem__, reverse=True)
     where = project.executed.relative_to(project.root).as_posix()
-    return "".join(
+    order = " ".join(f"{where}/{name}.ipynb" for name in first)
+    rules = [f"EXECUTED := $(filter $(EXECUTED),{order}) $(filter-out {order},$(EXECUTED))\n"]
+    rules += [
         f"{where}/{name}.ipynb: {' '.join(f'{where}/{other}.ipynb' for other in before)}\n"
         for name, before in wanted.items()
         if before
-    )
+    ]
+    return "".join(rules)
+
+
+def seconds(project: Project, name: str) -> float:
+    """What a notebook took when it last ran here, or else what the book's settings expect, or a minute."""
+    record = project.runs / f"{name}.json"
+    return read_json(record)["wall_s"] if record.is_file() else project.settings.seconds.get(name, 60.0)
 
 
 def pair(source: Path) -> nbformat.NotebookNode:
@@ -127,8 +139,11 @@ def pair(source: Path) -> nbformat.NotebookNode:
 
 
 def pair_text(source: Path) -> str:
-    """The text that ``notebooks/NN_name.ipynb`` must hold."""
+    """The text that ``notebooks/NN_name.ipynb`` must hold: what Binder, Colab and a hub open has no answers."""
+    from bookpress.course.exercises import without_answers
+
     notebook = pair(source)
+    without_answers(notebook, source.stem)
     nbformat.validate(notebook)
     return nbformat.writes(notebook).rstrip("\n") + "\n"
 

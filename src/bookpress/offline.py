@@ -18,11 +18,15 @@ from bookpress.template import fill
 # A fixed time for every member, so that equal pages give an equal archive.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 # What only works on a screen.
-SCREEN_ONLY = "script, button, .headerlink, .prev-next-area, .tag_hide-input details.above-input, noscript"
+SCREEN_ONLY = (
+    "script, noscript, button, .headerlink, .prev-next-area, .book-contents, .tag_hide-input details.above-input"
+)
 NUMBERED = (
     '<div style="font-family: sans-serif; font-size: 8px; text-align: center; width: 100%">'
     '<span class="pageNumber"></span></div>'
 )
+#: Folds that are open on paper; of all others a link to the page remains.
+OPENED = "details.book-provenance, details.sd-dropdown"
 
 
 def offline(project: Project) -> list[Path]:
@@ -90,9 +94,9 @@ def one_page(project: Project, title: str, home: str) -> str:
             raise BookError(f"{name}.html holds no article; `make book` renders it anew.")
         for tag in article.select(SCREEN_ONLY):
             tag.decompose()
-        for tag in article.select("details.book-provenance"):
+        for tag in article.select(OPENED):
             tag["open"] = ""  # paper does not unfold
-        for tag in article.select("details:not(.book-provenance)"):
+        for tag in article.select(f"details:not({OPENED})"):
             words = next(tag.summary.stripped_strings)
             link = soup.new_tag("a", href=f"{home}{name}.html")
             link.string = f"{words} (on the page of the book)"

@@ -29,8 +29,9 @@ class Settings:
     ``ledger``: ``"module:function"`` that makes the ledger's Markdown of all results. ``fingerprint``: one that
     gives the data's hash. ``versions``: packages whose version the pages tell. ``cohorts``: what a chapter's
     ``cohort`` may be; a page made from one of ``simulated`` says so. ``preview``: a picture that links to the book
-    show. ``goals``: the most that a page or the book may have, see `bookpress.reading`; ``enforced``: those of them
-    that are findings, not only told.
+    show. ``seconds``: what chapters take about, for the order in which a first build runs them. ``goals``: the most
+    that a page or the book may have, see `bookpress.reading`; ``enforced``: those of them that are findings, not only
+    told.
     """
 
     packages: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class Settings:
     cohorts: tuple[str, ...] = ("published", "simulated")
     simulated: tuple[str, ...] = ("simulated",)
     preview: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
     goals: dict[str, float] = field(default_factory=dict)
     enforced: tuple[str, ...] = ()
 

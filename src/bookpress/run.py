@@ -176,5 +176,5 @@ def _published(executed: Path, metadata: dict[str, Any]) -> str:
             cell.metadata.pop(key, None)
         tags = cell.metadata.get("tags", [])
         if "injected-parameters" in tags:
-            tags.append("hide-input")
+            tags.append("remove-cell")  # a page tells its parameters at its end
     return nbformat.writes(notebook)

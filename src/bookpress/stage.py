@@ -14,7 +14,7 @@ from bookpress import quiz
 from bookpress.alt import speak
 from bookpress.course.exercises import BEGIN, END
 from bookpress.hub import teaching_markdown
-from bookpress.notebook import needs, shows_simulated
+from bookpress.notebook import needs
 from bookpress.project import BookError, Project, write_text
 from bookpress.provenance import provenance_markdown, run_records
 from bookpress.results import Rows, ledger, merge
@@ -30,10 +30,6 @@ SIMULATED_RUN = (
     "They say nothing about real neurons."
 )
 SIMULATED_RESULT = "Some results on this page come from simulated cells. Each of them says so."
-SIMULATED_SHOWN = (
-    "The recordings drawn on this page come from model neurons. What it says of cells rests on real ones, unless it "
-    "says otherwise."
-)
 SIMULATED_BOOK = "Some chapters use simulated cells: {chapters}. Those numbers are not about real neurons."
 SIMULATED_ALL = "All chapters were run on simulated cells. No number here is about real neurons."
 QUICK_RUN = "This page was made by a quick run, with fewer repeats and folds. Its numbers are rough."
@@ -68,10 +64,7 @@ def stage(project: Project) -> Path:
         target = project.stage / "notebooks" / f"{name}.ipynb"
         target.parent.mkdir(exist_ok=True)
         shutil.copy(project.executed / f"{name}.ipynb", target)
-        source, banner = project.notebooks / f"{name}.md", banners.get(name, "")
-        if shows_simulated(source) and SIMULATED_RUN not in banner:
-            banner = _admonition("Simulated recordings", SIMULATED_SHOWN, "simulated") + banner
-        _dress(target, source, banner)
+        _dress(target, project.notebooks / f"{name}.md", banners.get(name))
     _banner_in_pages(project, pages[0], banners)
     return project.stage
 
@@ -114,7 +107,7 @@ def _admonition(title: str, sentence: str, kind: str) -> str:
     return f":::{{admonition}} {title}\n:class: warning book-{kind}\n{sentence}\n:::\n"
 
 
-def _dress(path: Path, source: Path, banner: str) -> None:
+def _dress(path: Path, source: Path, banner: str | None) -> None:
     """What a staged chapter has beyond its executed copy: banner, quiz, folded answers, spoken alt texts."""
     notebook = nbformat.read(path, as_version=4)
     speak(notebook)

@@ -23,8 +23,8 @@ def tidy(page: BeautifulSoup) -> None:
     for table in page.select("article table"):
         _scopes(table)
         _columns(table)
-        if table.find_parent(class_="cell_output"):
-            table["class"] = list(dict.fromkeys([*table.get("class", []), "dataframe"]))  # as the theme styles pandas'
+        if not table.get("class") and table.find_parent(class_="cell_output"):
+            table["class"] = ["dataframe"]  # a styled table of pandas, which the theme knows by this name only
     for tag in page.select(".pasted-text, .pasted-inline"):
         for text in tag.find_all(string=HYPHEN):
             text.replace_with(true_minus(text))

@@ -19,7 +19,10 @@ from patchtype.cohorts import Cohort
 GRID = 1000  # positions are whole thousandths of the map: finer than a screen
 
 
-def cell_map(xy: np.ndarray, cells: Cohort, features: list[str], title: str, trace: np.ndarray | None = None) -> Map:
+def cell_map(
+    xy: np.ndarray, cells: Cohort, features: list[str], title: str, trace: np.ndarray | None = None,
+    axes: tuple[str, str] = ("UMAP 1", "UMAP 2"),
+) -> Map:  # fmt: skip
     """A map of the cells at ``xy`` (N, 2) that tells id, subclass and ``features`` (in readers' units) of each.
 
     ``trace``, (N, T) in mV, is drawn beside the words; the published tables hold none.
@@ -34,6 +37,7 @@ def cell_map(xy: np.ndarray, cells: Cohort, features: list[str], title: str, tra
     columns = [families.readable(cells.table[feature], feature) for feature in features]
     data = {
         "title": title,
+        "axes": list(axes),
         "classes": [{"name": name, "colour": figures.SUBCLASS_COLOURS[name], "marker": figures.SUBCLASS_MARKERS[name]}
                     for name in classes],
         "features": [label for _, label in columns],

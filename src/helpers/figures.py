@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython import get_ipython
-from IPython.core.pylabtools import select_figure_formats
 
 SUBCLASS_COLOURS = MappingProxyType({
     "Lamp5": "#CC79A7", "Pvalb": "#0072B2", "Sncg": "#E69F00", "Sst": "#D55E00", "Vip": "#009E73",
@@ -22,6 +21,8 @@ SUBCLASS_COLOURS = MappingProxyType({
 SPECIES_COLOURS = MappingProxyType({"mouse": "#4D4D4D", "human": "#56B4E9"})
 #: Condition of a human slice: shades of the human blue, no colour of a subclass.
 CONDITION_COLOURS = MappingProxyType({"acute": "#56B4E9", "culture": "#0B3C5D"})
+#: For what is neither a subclass nor a species: rows to point out, steps of current, a goal.
+ACCENTS = ("#AA3377", "#4477AA", "#997700")
 #: Marker of each subclass, so that no figure depends on colour alone.
 SUBCLASS_MARKERS = MappingProxyType({"Lamp5": "s", "Pvalb": "o", "Sncg": "D", "Sst": "^", "Vip": "v"})
 
@@ -58,8 +59,11 @@ def use_style() -> None:
         "axes.unicode_minus": True, "legend.frameon": False, "lines.linewidth": 1.4,
         "svg.hashsalt": "book",  # the same figure is the same file
     })
-    if (shell := get_ipython()) is not None:
-        select_figure_formats(shell, {"svg"}, metadata={"Date": None})
+    if get_ipython() is not None:
+        # Importing the backend starts it, and its start would undo what was set before.
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("svg", metadata={"Date": None})
 
 
 def confusion_map(matrix: pd.DataFrame, ax, title: str) -> None:

@@ -19,7 +19,7 @@ from helpers.forest import Forest, Row
 from patchtype import cohorts
 from patchtype.evaluation.metrics import Estimate
 from patchtype.experiments.paper import paper
-from patchtype.files import whole, write_text
+from patchtype.files import read_parquet, write_parquet, write_text
 from patchtype.settings import build_folder
 
 NOT_THESE_CELLS = (
@@ -141,8 +141,7 @@ class Results:
         """Keep a table of out-of-fold predictions for later chapters, see `predictions`."""
         path = build_folder() / "predictions" / f"{self.notebook}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as part:
-            predictions.to_parquet(part, index=False)
+        write_parquet(path, predictions)
 
     def _write(self) -> None:
         content = {"notebook": self.notebook, "results": self.results}
@@ -154,7 +153,7 @@ def predictions(notebook: str):
     path = build_folder() / "predictions" / f"{notebook}.parquet"
     if not path.exists():
         raise FileNotFoundError(f"found no {path}, expected the predictions of {notebook}; run that notebook first")
-    return pd.read_parquet(path)
+    return read_parquet(path)
 
 
 def _limits(interval) -> list[float] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 
 
 def count(text: str) -> int:
@@ -34,6 +35,20 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a share from 0 to 1")
     return value
+
+
+def jobs(parser: argparse.ArgumentParser, default: int | None = None, least: int = 1,
+         help: str = "processes (default: one per core)") -> None:  # noqa: A002 - argparse's own word
+    """Add ``--jobs``; ``--workers``, as some commands called it, is understood and not shown.
+
+    >>> parser = argparse.ArgumentParser()
+    >>> jobs(parser)
+    >>> parser.parse_args(["--workers", "3"]).jobs
+    3
+    """
+    kind, default = (processes, count)[least], default if default is not None else os.cpu_count()
+    parser.add_argument("--jobs", type=kind, default=default, metavar="N", help=help)
+    parser.add_argument("--workers", type=kind, dest="jobs", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
 def _whole(text: str, least: int) -> int:

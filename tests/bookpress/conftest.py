@@ -132,13 +132,7 @@ class Book:
 
 def write_book(folder: Path, repository: Path) -> Book:
     """Lay out the small book in ``folder`` with the repository's own machine."""
-    for name in (
-        "Makefile",
-        "_config.yml",
-        "requirements-dev.txt",
-        "requirements-nodeps.txt",
-        "pyproject.toml",
-    ):
+    for name in ("Makefile", "_config.yml", "pyproject.toml", *(p.name for p in repository.glob("requirements*.txt"))):
         shutil.copy(repository / name, folder)
     shutil.copytree(
         repository / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")

@@ -40,6 +40,17 @@ def test_launch_buttons_open_the_notebook_and_nothing_edits_it(html):
     assert "/edit/main/" not in page
 
 
+def test_figures_are_drawings(html):
+    """A bitmap is for thousands of points; a style that is set too early gives bitmaps everywhere."""
+    figures = [path.suffix for path in (html / "_images").iterdir()]
+    assert figures.count(".svg") > 3 * figures.count(".png")
+
+
+def test_no_mark_of_an_answer_is_shown(html):
+    pages = (html / "notebooks").glob("*.html")
+    assert [path.name for path in pages if "SOLUTION" in path.read_text(encoding="utf-8")] == []
+
+
 @pytest.mark.browser
 @pytest.mark.slow
 def test_every_page_passes_the_inspection(chromium, html):

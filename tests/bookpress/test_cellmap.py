@@ -82,7 +82,22 @@ def test_a_cell_is_read_by_keyboard_and_by_pointer(chromium, cells, tmp_path):
         scale = box["width"] / 1040
         page.mouse.move(box["x"] + 20 * scale, box["y"] + 520 * scale)
         assert line.text_content() == "mouse-1, Sst: sag 0.1"
+        far = page.evaluate("document.querySelector('canvas').toDataURL()")
+        canvas.press("+")
+        assert page.evaluate("document.querySelector('canvas').toDataURL()") != far
+        page.mouse.move(box["x"] + 520 * scale, box["y"] + box["height"] / 2)  # where the chosen cell is now
+        assert line.text_content() == "mouse-1, Sst: sag 0.1"
+        canvas.press("ArrowRight")
+        assert line.text_content() == "mouse-2, Vip: sag 0.25"
+        page.get_by_role("button", name="All cells").click()
+        assert page.evaluate("document.querySelector('canvas').toDataURL()") != far, "another cell is chosen"
+        page.mouse.move(box["x"] + 20 * scale, box["y"] + 520 * scale)
+        assert page.evaluate("document.querySelector('canvas').toDataURL()") == far
+        page.mouse.move(box["x"] + 1020 * scale, box["y"] + 520 * scale)
+        assert line.text_content().startswith("mouse-2")
         page.get_by_role("button", name="Vip").click()
+        assert line.text_content() == "", "what is hidden is no longer told"
+        page.mouse.move(box["x"] + 20 * scale, box["y"] + 520 * scale)
         page.mouse.move(box["x"] + 1020 * scale, box["y"] + 520 * scale)
         assert line.text_content() == "mouse-1, Sst: sag 0.1", "a hidden cell cannot be chosen"
     page.close()

@@ -17,6 +17,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import patchtype
+
 
 def pins(path: Path) -> dict[str, list[Requirement]]:
     """Package to what a lock file says of it: one pin, or one for each marker."""
@@ -157,9 +159,25 @@ def test_post_build_fails_without_data(root, tmp_path):
         subprocess.run(["bash", "-n", path], cwd=root, check=True)
 
 
-def test_the_repository_is_named_the_same_everywhere(root):
-    url = yaml.safe_load((root / "_config.yml").read_text())["repository"]["url"]
-    assert yaml.safe_load((root / "CITATION.cff").read_text())["repository-code"] == url
+def test_who_and_where_stands_in_one_file_and_is_the_same_everywhere(root, wanted):
+    """CITATION.cff says it; the others, which have forms of their own, are held against it."""
+    citation = yaml.safe_load((root / "CITATION.cff").read_text())
+    repository, pages = citation["repository-code"], citation["url"]
+    _, owner, name = repository.removeprefix("https://").split("/")
+    assert pages == f"https://{owner}.github.io/{name}"
+    config = yaml.safe_load((root / "_config.yml").read_text())
+    assert config["repository"]["url"] == repository
+    assert config["author"] == " and ".join(who["name"] for who in citation["authors"])
+    assert wanted["project"]["version"] == citation["version"] == patchtype.__version__
+    assert wanted["project"]["urls"]["Repository"] == repository
+    assert wanted["project"]["urls"]["Book"] == pages
+    tracked = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True).stdout.split()
+    for path in tracked or ["README.md", "book/intro.md"]:
+        if Path(path).suffix in {".md", ".yml", ".toml", ".cff", ".json"} and (root / path).is_file():
+            text = (root / path).read_text("utf-8")
+            address = r"https://(?:github\.com/[\w-]+/cross-species-ephys|[\w-]+\.github\.io/[\w-]+)\b"
+            for found in re.findall(address, text):
+                assert found in (repository, pages), f"{path} names {found}"
 
 
 def test_zenodo_says_what_the_citation_says(root):
@@ -174,15 +192,29 @@ def test_zenodo_says_what_the_citation_says(root):
     assert {row["value"] for paper in citation["references"] for row in paper["identifiers"]} <= related
 
 
-def test_what_writes_to_a_request_runs_nothing_of_the_request(root):
-    def load(name):
-        return yaml.safe_load((root / ".github" / "workflows" / f"{name}.yml").read_text())
+@pytest.fixture(scope="module")
+def workflows(root):
+    return {path.stem: yaml.safe_load(path.read_text()) for path in (root / ".github" / "workflows").glob("*.yml")}
 
-    assert load("preview")["permissions"] == {"contents": "read"}
-    assert "secrets." not in (root / ".github" / "workflows" / "preview.yml").read_text()
-    (job,) = load("comment")["jobs"].values()
+
+def test_what_writes_to_a_request_runs_nothing_of_the_request(workflows):
+    (job,) = workflows["comment"]["jobs"].values()
     assert [step for step in job["steps"] if "uses" in step] == []
     assert "${{" not in "".join(step["run"] for step in job["steps"]), "the request's words must not reach the shell"
+    for job in workflows["test"]["jobs"].values():
+        assert "permissions" not in job
+    assert workflows["test"]["permissions"] == {"contents": "read"}
+
+
+def test_only_what_was_tested_on_the_published_cells_is_deployed_or_released(workflows):
+    """A job that may write builds nothing: it hands on what the tests built, which had the tables or failed."""
+    assert workflows["test"]["jobs"]["book"]["env"]["HELPERS_COHORT"] == "published"
+    for name, writer in (("publish", "deploy"), ("release", "upload")):
+        jobs = workflows[name]["jobs"]
+        assert jobs["test"] == {"uses": "./.github/workflows/test.yml"}
+        assert "test" in jobs[writer]["needs"]
+        assert "make" not in " ".join(step.get("run", "") for step in jobs[writer]["steps"])
+        assert {key for key, job in jobs.items() if "write" in job.get("permissions", {}).values()} == {writer}
 
 
 def test_a_weekly_failure_is_told_once(root, tmp_path):
@@ -198,13 +230,16 @@ def test_a_weekly_failure_is_told_once(root, tmp_path):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["test", "publish", "weekly", "preview", "comment", "release"])
-def test_workflows_pin_actions_to_a_major_version(root, name):
-    workflow = yaml.safe_load((root / ".github" / "workflows" / f"{name}.yml").read_text())
-    for job in workflow["jobs"].values():
-        assert job["timeout-minutes"] <= 120
-        for step in job["steps"]:
-            assert "run" in step or re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])
+def test_workflows_keep_no_token_and_pin_each_action_to_a_commit(workflows):
+    """The comment says the version of the commit, as the repository that has both showed it when it was written."""
+    for name, workflow in workflows.items():
+        assert "write" not in workflow["permissions"].values(), name
+        for job in workflow["jobs"].values():
+            assert "uses" in job or job["timeout-minutes"] <= 120
+            for step in job.get("steps", []):
+                assert "run" in step or re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", step["uses"])
+                if step.get("uses", "").startswith("actions/checkout@"):
+                    assert step["with"]["persist-credentials"] is False
 
 
 def test_a_command_that_does_not_exist_is_refused_with_the_list(capsys):
@@ -213,4 +248,4 @@ def test_a_command_that_does_not_exist_is_refused_with_the_list(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["fly"])
     assert stop.value.code == 2
-    assert "invalid choice: 'fly'" in capsys.readouterr().err
+    assert "found no command 'fly'" in capsys.readouterr().err

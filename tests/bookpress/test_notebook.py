@@ -10,7 +10,7 @@ import pytest
 
 from bookpress.__main__ import main
 from bookpress.notebook import make_rules, needs, pair_text, parameters, read, sources, stale_pairs, write_pairs
-from bookpress.project import BookError, Project, toc_pages
+from bookpress.project import BookError, Project, toc_pages, write_json
 
 from .conftest import chapter
 
@@ -99,10 +99,26 @@ def test_needs_become_rules(project):
     put(project, "02_model", chapter("Model", "1", needs="01_data"))
     put(project, "03_both", chapter("Both", "1", needs="01_data, 02_model"))
     where = "_build/executed/notebooks"
+    order = f"{where}/01_data.ipynb {where}/02_model.ipynb {where}/03_both.ipynb"
     assert make_rules(project) == (
+        f"EXECUTED := $(filter $(EXECUTED),{order}) $(filter-out {order},$(EXECUTED))\n"
         f"{where}/02_model.ipynb: {where}/01_data.ipynb\n"
         f"{where}/03_both.ipynb: {where}/01_data.ipynb {where}/02_model.ipynb\n"
     )
+
+
+def order(project: Project) -> list[str]:
+    words = make_rules(project).split(",")[1].split(")")[0].split()
+    return [Path(word).stem for word in words]
+
+
+def test_make_begins_with_what_most_work_waits_for(project):
+    (project.root / "pyproject.toml").write_text("[tool.bookpress.seconds]\n03_c = 150\n04_d = 100\n")
+    for name, wanted in (("01_a", ""), ("02_b", "01_a"), ("03_c", ""), ("04_d", "01_a")):
+        put(project, name, chapter(name, "1", needs=wanted))
+    assert order(project) == ["01_a", "03_c", "04_d", "02_b"], "60 s of 01_a, then 100 of 04_d"
+    write_json(project.runs / "03_c.json", {"wall_s": 200.0})
+    assert order(project) == ["03_c", "01_a", "04_d", "02_b"], "what was measured here counts more"
 
 
 def test_a_need_that_does_not_exist_is_told(project):

@@ -88,3 +88,12 @@ def test_a_number_in_a_sentence_gets_its_minus_too():
 @pytest.mark.parametrize("text", ["999", "1,234", "cell 4178", "0.12345", ""])
 def test_what_is_short_or_no_number_stays(text):
     assert thousands(text) == text
+
+
+def test_a_styled_table_looks_like_every_other_and_a_drawn_one_keeps_its_own_look():
+    page = BeautifulSoup(
+        '<article><div class="cell_output"><table></table><table class="forest"></table></div>'
+        "<table></table></article>", "lxml",
+    )  # fmt: skip
+    tidy(page)
+    assert [table.get("class") for table in page.select("table")] == [["dataframe"], ["forest"], None]

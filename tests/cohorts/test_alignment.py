@@ -44,6 +44,8 @@ def test_nearly_all_aligned_features_are_checked(agreement):
 @pytest.mark.parametrize(("name", "row", "value"), [
     ("tau", {"tau": 20.0}, 0.020),
     ("mean_isi_hero", {"avg_isi": 50.0}, 0.050),
+    ("width_rheo", {"second_rheo_width": 0.001}, 0.00098),
+    ("trough_slowdeltav_rheo", {"trough_v_long_square": -60.0, "fast_trough_v_long_square": -55.0}, -5.0),
     ("latency_rheo", {"threshold_t_long_square": 0.6}, 0.1),
     ("peak_deltav_rheo", {"peak_v_long_square": 30.0, "threshold_v_long_square": -40.0}, 70.0),
     ("first_isi_inv_hero", {"second_hero_first_isi": 0.02}, 50.0),

@@ -8,7 +8,7 @@ import socket
 import pandas as pd
 import pytest
 
-from patchtype import cohorts, families
+from patchtype import cohorts, families, settings
 from patchtype.cohorts import DataUnavailable, celltypes
 
 #: Features that the database does not give.
@@ -29,7 +29,7 @@ def manifest(tmp_path, monkeypatch):
         raise AssertionError("the network was asked")
 
     monkeypatch.setattr(socket, "create_connection", refused)
-    monkeypatch.delenv(celltypes.MANIFEST, raising=False)
+    monkeypatch.delenv(settings.CELL_TYPES, raising=False)
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps({"manifest": [
         {"type": "manifest_version", "value": "1.1"},
@@ -51,9 +51,7 @@ def test_both_tables_come_with_the_registrys_columns(manifest):
 
 
 def test_the_environment_names_the_folder(manifest, monkeypatch):
-    assert not celltypes.is_named()
-    monkeypatch.setenv(celltypes.MANIFEST, str(manifest.parent))
-    assert celltypes.is_named()
+    monkeypatch.setenv(settings.CELL_TYPES, str(manifest.parent))
     assert celltypes.tables()[0]["ri"].tolist() == [150.0, 90.0]
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from patchtype import taxonomy
-from patchtype.cohorts import Cohort, load
+from patchtype.cohorts import Cohort, load, published
 
 
 @pytest.fixture
@@ -108,3 +108,8 @@ def test_unknown_words_are_refused():
         load("mouse", source="dreamt")
     with pytest.raises(ValueError, match="found the feature set 'human' for mouse, published"):
         load("mouse", "human")
+
+
+def test_ages_in_days_and_in_weeks_become_days():
+    ages = published._age_days(pd.Series(["P55", "9 wks", None]))
+    assert ages.tolist()[:2] == [55.0, 63.0] and np.isnan(ages[2])

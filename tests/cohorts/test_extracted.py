@@ -67,6 +67,26 @@ def test_vector_families_become_the_same_type(folder):
     assert sequence.values[0, :, 0].tolist() == list(range(12))
 
 
+def test_every_feature_that_recordings_gave_is_there_for_any_set(folder):
+    cells = pd.read_parquet(folder / "cells.parquet")
+    names = families.features().index
+    table = pd.DataFrame({name: np.arange(4.0) for name in names}).assign(cell_id=cells["cell_id"], sag=np.nan)
+    table.to_parquet(folder / "features.parquet")
+    human = load_folder(folder, "mouse", "human", "simulated")
+    assert human.table["width_hero"].tolist() == [0.0, 1.0] and "sag" not in human.table
+    assert load_folder(folder, "mouse", "aligned", "simulated").table["sag"].isna().all()
+
+
+def test_a_cell_with_features_only_leaves_where_vectors_are_asked(folder):
+    cells = pd.read_parquet(folder / "cells.parquet")
+    cells.assign(no_families=["", "found a step of 0.5 s | found no test pulse", "", ""]).to_parquet(
+        folder / "cells.parquet")
+    vectors = load_folder(folder, "mouse", "paper", "simulated")
+    assert vectors.cells["subclass"].tolist() == ["Sst"]
+    assert "found a step of 0.5 s" in vectors.excluded["reason"].tolist()
+    assert len(load_folder(folder, "mouse", "aligned", "simulated")) == 2
+
+
 @pytest.mark.parametrize(("lost", "message"), [
     ("cells.parquet", "expected a folder made by `patchtype extract`"),
     ("labels.csv", "extract a folder that `simulate` made"),
@@ -120,7 +140,7 @@ def test_simulate_extract_and_load(tmp_path, monkeypatch, capsys):
         assert cli.main(parser.parse_args([*words])) == 0
 
     command("simulate", "--cells", "4", "--out", str(tmp_path / "nwb"), "--bad-share", "0.25")
-    command("extract", str(tmp_path / "nwb"), "--out", str(tmp_path / "out"), "--workers", "0")
+    command("extract", str(tmp_path / "nwb"), "--out", str(tmp_path / "out"), "--jobs", "0")
     monkeypatch.setenv("HELPERS_SIMULATED", str(tmp_path / "out"))
     cohort = load("mouse", "paper", source="simulated")
     assert len(cohort) + len(cohort.excluded) == 4 and len(cohort) >= 2

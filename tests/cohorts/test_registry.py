@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from patchtype import settings
 from patchtype.cohorts import registry
 from patchtype.cohorts.registry import DataUnavailable, PublicFile, fetch
 
@@ -47,8 +48,8 @@ def server():
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """An empty cache, and no data folder."""
-    monkeypatch.delenv(registry.DATA_FOLDER, raising=False)
-    monkeypatch.setenv(registry.CACHE_FOLDER, str(tmp_path / "cache"))
+    monkeypatch.delenv(settings.DATA, raising=False)
+    monkeypatch.setenv(settings.CACHE, str(tmp_path / "cache"))
     Handler.hits.clear()
     return tmp_path / "cache"
 
@@ -86,14 +87,14 @@ def test_a_server_that_is_not_there(cache):
 
 def test_the_data_folder_comes_first(server, cache, tmp_path, monkeypatch):
     (tmp_path / "cells.csv").write_bytes(CONTENT)
-    monkeypatch.setenv(registry.DATA_FOLDER, str(tmp_path))
+    monkeypatch.setenv(settings.DATA, str(tmp_path))
     assert fetch("cells.csv", known(f"{server}/whole")) == tmp_path / "cells.csv"
     assert Handler.hits == []
 
 
 def test_a_damaged_file_in_the_data_folder_is_not_used(cache, tmp_path, monkeypatch):
     (tmp_path / "cells.csv").write_bytes(CONTENT[:-1])
-    monkeypatch.setenv(registry.DATA_FOLDER, str(tmp_path))
+    monkeypatch.setenv(settings.DATA, str(tmp_path))
     with pytest.raises(DataUnavailable, match=r"cells.csv has 7,999 bytes .* expected 8,000 bytes .* delete it"):
         fetch("cells.csv", known("http://127.0.0.1:9/cells.csv"))
 
@@ -105,7 +106,7 @@ def test_a_damaged_cache_is_fetched_again(server, cache):
 
 
 def test_a_data_folder_that_does_not_exist(cache, monkeypatch):
-    monkeypatch.setenv(registry.DATA_FOLDER, "/no/such/folder")
+    monkeypatch.setenv(settings.DATA, "/no/such/folder")
     with pytest.raises(DataUnavailable, match="HELPERS_DATA names /no/such/folder, which is not a folder"):
         fetch("cells.csv", known("http://127.0.0.1:9/cells.csv"))
 
@@ -123,7 +124,7 @@ def test_every_registered_file_is_pinned():
 
 
 def test_the_command_exits_with_3_and_one_sentence_without_data(tmp_path, monkeypatch):
-    monkeypatch.setenv(registry.DATA_FOLDER, str(tmp_path / "nowhere"))
+    monkeypatch.setenv(settings.DATA, str(tmp_path / "nowhere"))
     run = subprocess.run([sys.executable, "-m", "patchtype", "data"], capture_output=True, text=True, check=False)
     assert run.returncode == 3
     assert run.stderr.count("\n") == 1 and run.stderr.startswith("No data: HELPERS_DATA names")
@@ -134,8 +135,8 @@ def choose(monkeypatch, tmp_path, cohort="", folder=None):
     """`patchtype data --choose` on a machine without network or cache."""
     monkeypatch.setenv("HELPERS_COHORT", cohort)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv(registry.CACHE_FOLDER, str(tmp_path / "cache"))
-    monkeypatch.setenv(registry.DATA_FOLDER, str(folder or ""))
+    monkeypatch.setenv(settings.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(settings.DATA, str(folder or ""))
     command = [sys.executable, "-m", "patchtype", "data", "--choose"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr

@@ -53,7 +53,7 @@ def test_a_bundle_holds_all_chapters_the_package_and_no_data(made, root):
         assert {"README.md", "requirements.txt", "LICENSE", "helpers/__init__.py", "patchtype/features.csv"} <= names
         assert not any("__pycache__" in name for name in names)
         assert {f"science/{path.name}" for path in (root / "science").iterdir()} <= names
-        ours = ("patchtype/features.csv", "patchtype/cohorts/simulated/")  # no public table, the simulated cells only
+        ours = ("patchtype/features.csv", "patchtype/cohorts/simulated/", "teaching/points.csv")  # no public table
         assert [name for name in names if name.endswith(".csv") and not name.startswith(ours)] == []
 
 
@@ -70,6 +70,7 @@ def test_students_have_stubs_and_the_quiz_as_text_instructors_the_answers(made):
 
 def test_requirements_are_all_pinned(root):
     rows = [line for line in bundle.requirements(root).splitlines() if not line.startswith(("#", "-"))]
+    rows.remove("jupyterlab>=4")  # opens the notebooks, and is no need of theirs
     assert {next(iter(Requirement(row).specifier)).operator for row in rows} == {"=="}
     assert {"torch", "ipfx", "ipykernel"} <= {Requirement(row).name for row in rows}
 
@@ -107,6 +108,42 @@ def test_slides_hold_each_figure_with_its_words():
     page = slides.as_html(found)
     assert "Where &lt;b&gt;" in page and 'alt="Two bar charts."' in page
     assert "http" not in page, "slides ask no other host"
+
+
+def test_slides_come_by_session_with_notes_that_are_hidden(root, tmp_path):
+    found = slides.sessions(root / "book" / "teaching" / "guide.md")
+    assert len(found) >= 5
+    (title, chapters), *_ = found
+    assert chapters == ["01_data", "02_quality_control"]
+    assert title.heading.startswith("Session 1") and "min: " in title.notes
+    page = slides.as_html([title], "A quick run.")
+    assert "<aside>" in page and "aside { display: none;" in page and "A quick run." in page
+    assert slides.sessions(tmp_path / "none.md") == []
+
+
+def test_the_instructors_bundle_has_what_a_session_needs_and_the_students_has_no_answer(made):
+    project, (student, instructor), _ = made
+    inside = {name.partition("/")[2] for name in zipfile.ZipFile(instructor).namelist()}
+    wanted = ("guide.md", "rubric.md", "adopt.md", "discussion.md", "points.csv")
+    assert {f"teaching/{name}" for name in wanted} <= inside
+    points = (project.build / "instructor" / "teaching" / "points.csv").read_text().splitlines()
+    assert points[0] == "chapter,exercise,title,points" and len(points) == 40
+    handed_out = zipfile.ZipFile(student)
+    notebooks = [name for name in handed_out.namelist() if name.endswith(".ipynb")]
+    assert len(notebooks) == 10
+    for name in notebooks:
+        text = handed_out.read(name).decode()
+        assert "BEGIN SOLUTION" not in text and text.count("My prediction") == text.count("What I conclude") >= 3
+    assert not any("teaching/" in name for name in handed_out.namelist())
+    for page in (project.build / "instructor" / "teaching").glob("*.md"):
+        for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+            assert link.startswith("https://") or (page.parent / link).is_file(), (page.name, link)
+
+
+def test_what_binder_and_colab_open_holds_no_answer(root):
+    for source in sources(Project(root)):
+        text = source.with_suffix(".ipynb").read_text("utf-8")
+        assert "BEGIN SOLUTION" not in text and "NotImplementedError" in text
 
 
 def test_slides_without_a_run_are_refused(tmp_path):

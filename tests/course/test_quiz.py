@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
@@ -44,9 +46,43 @@ def test_every_quiz_belongs_to_a_chapter_and_types_no_result(root):
         assert typed_numbers(as_text(load(path))) == []
 
 
-def test_the_right_choice_has_no_fixed_place(root):
-    answers = [q.answer for path in (root / "book" / "quizzes").glob("*.toml") for q in load(path)]
-    assert all(answers.count(place) < 0.7 * len(answers) for place in set(answers))
+@pytest.fixture(scope="module")
+def every(root):
+    return {path.stem: load(path) for path in sorted((root / "book" / "quizzes").glob("*.toml"))}
+
+
+def length(question, places=(0, 1, 2)):
+    return {place: len(question.choices[place].text) for place in places}
+
+
+STRATEGIES = {
+    "first": lambda q: 0, "second": lambda q: 1, "third": lambda q: 2,
+    "longest": lambda q: max(length(q), key=length(q).get), "shortest": lambda q: min(length(q), key=length(q).get),
+    "longer of A and B": lambda q: max((0, 1), key=length(q).get),
+    "longer of B and C": lambda q: max((1, 2), key=length(q).get),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_who_has_not_read_the_chapter_scores_by_chance(every, strategy):
+    questions = [question for quiz in every.values() for question in quiz]
+    score = sum(STRATEGIES[strategy](q) == q.answer for q in questions) / len(questions)
+    chance = sum(1 / len(q.choices) for q in questions) / len(questions)
+    assert abs(score - chance) <= 0.10
+
+
+def test_choices_are_of_like_length(every):
+    for name, quiz in every.items():
+        for number, question in enumerate(quiz, 1):
+            lengths = length(question).values()
+            assert len(question.choices) == 3
+            assert max(lengths) <= 1.5 * min(lengths), f"{name}, question {number}: {lengths}"
+
+
+def test_every_chapter_has_something_to_compute_and_the_computation_is_right(root):
+    for path in sorted((root / "book" / "quizzes").glob("*.toml")):
+        worked = [q["worked"] for q in tomllib.loads(path.read_text())["question"] if "worked" in q]
+        assert worked and all(eval(computation) for computation in worked), path.name
 
 
 @pytest.mark.parametrize(

@@ -84,15 +84,28 @@ def test_more_cells_of_one_donor_do_not_narrow_the_interval_as_more_donors_do():
     assert clustered.high - clustered.low > 2 * (single.high - single.low)
 
 
-def test_a_paired_difference_with_itself_is_zero_and_other_cells_are_refused():
+def test_a_cell_named_twice_is_refused():
     predictions = table(list("aabb"), list("abab"))
-    donors = pd.Series(list("wxyz"), index=predictions["cell"])
-    e = bootstrap.paired(predictions, predictions, donors, draws=50)
-    assert (e.mean, e.low, e.high, e.p) == (0, 0, 0, 1)
-    with pytest.raises(ValueError, match="found different cells for the two models"):
-        bootstrap.paired(predictions, predictions.iloc[:3], donors)
-    with pytest.raises(ValueError, match="found a cell twice"):
-        bootstrap.interval(pd.concat([predictions, predictions]), donors)
+    with pytest.raises(ValueError, match="found a cell twice, expected one prediction a cell"):
+        bootstrap.interval(pd.concat([predictions, predictions]), pd.Series(list("wxyz"), index=predictions["cell"]))
+
+
+def test_the_interval_is_that_of_donors_drawn_one_by_one():
+    """Against the plain way: take the rows of the donors drawn, let scikit-learn score them, and cut the tails."""
+    rng = np.random.default_rng(0)
+    true = rng.choice(list("ab"), 60)
+    predictions = table(true, np.where(rng.random(60) < 0.8, true, "a"))
+    donors = pd.Series(rng.choice(list("uvwxyz"), 60), index=predictions["cell"])
+    found = bootstrap.interval(predictions, donors, draws=100, seed=3)
+    names = pd.unique(predictions["cell"].map(donors))
+    scores = []
+    for times in np.random.default_rng(3).multinomial(len(names), np.full(len(names), 1 / len(names)), size=100):
+        drawn = zip(names, times, strict=True)
+        rows = np.concatenate([np.tile(np.flatnonzero(donors == name), n) for name, n in drawn])
+        part = predictions.iloc[rows]
+        scores.append(f1_score(part["true"], part["predicted"], labels=sorted(set(part["true"])), average="macro"))
+    assert found[:3] == pytest.approx((f1_score(predictions["true"], predictions["predicted"], average="macro"),
+                                       *np.percentile(scores, [2.5, 97.5])))
 
 
 @pytest.mark.parametrize(("low", "value", "high", "words"), [
@@ -107,6 +120,11 @@ def test_votes_tell_a_shared_error_from_a_split_one():
     predictions = pd.concat([table(true, ["a", "b", "b"], "m"), table(true, ["a", "b", "c"], "n")])
     of = votes(predictions, ["m", "n"])
     assert of["wrong"].tolist() == [0, 2, 2] and of["same"].tolist() == [False, True, False]
+
+
+def test_votes_are_those_of_the_first_repeat():
+    first, second = table(["a"], ["a"], "m"), table(["a"], ["b"], "m").assign(repeat=1)
+    assert votes(pd.concat([first, second]), ["m"])["said"].tolist() == ["a"]
 
 
 def test_neighbours_of_separate_classes_carry_the_label_and_never_the_own_donor():

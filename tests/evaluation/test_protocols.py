@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -76,3 +79,31 @@ def test_several_readings_of_one_fit_are_several_models_in_the_table():
     assert table.groupby("model")["predicted"].unique().map(list).to_dict() == {
         "guess": ["Lamp5"], "guess, reversed": ["Vip"]}
     assert (table.groupby("model")["cell"].nunique() == len(cohort)).all()
+
+
+@pytest.mark.parametrize(
+    "protocol", [CrossValidation(5, 3), CrossValidation(5, 3, grouped=True), HoldOut(0.2, 3)], ids=str)
+def test_repeats_cut_the_cells_differently_and_so_does_another_seed(protocol):
+    cohort = make_cohort()
+    cuts = [{tuple(f.test) for f in p.folds(cohort) if f.repeat == r} for p in (protocol, replace(protocol, seed=99))
+            for r in range(3)]
+    assert not any(a & b for a, b in combinations(cuts, 2))
+
+
+def test_each_fold_is_told_of_its_training_cells_by_a_model_of_its_own_seed():
+    cohort, protocol, seen = make_cohort(n=100), CrossValidation(3, 2), []
+
+    class Witness:
+        def __init__(self, seed):
+            self.seed = seed
+
+        def fit(self, cells):
+            seen.append((self.seed, tuple(cells.cells.index)))
+            return self
+
+        def predict_proba(self, cells):
+            return np.tile([0.1, 0.2, 0.4, 0.3], (len(cells), 1))
+
+    table = evaluate({"m": Witness}, cohort, protocol)
+    assert seen == [(fold.seed, tuple(cohort.cells.index[fold.train])) for fold in protocol.folds(cohort)]
+    assert set(table["predicted"]) == {cohort.classes[2]} and (table["p_Vip"] == 0.3).all()

@@ -53,3 +53,11 @@ def test_a_family_that_alone_tells_classes_apart_is_the_important_one():
     cohort.table["a"] = cohort.y.astype(float)
     losses = family_importance(random_forest(0, 50).fit(cohort), cohort, n_repeats=2)
     assert losses["passive"] > 0.5 and abs(losses["spike"]) < 0.1
+
+
+def test_a_cell_is_no_neighbour_of_its_own():
+    """Pairs of cells of two classes: the nearest is always of the other class."""
+    cohort = make_cohort(n=40, missing=0)
+    cohort.cells["subclass"] = np.tile(["Sst", "Vip"], 20)
+    points = np.repeat(100.0 * np.arange(20), 2)[:, None] + np.tile([0.0, 1.0], 20)[:, None]
+    assert neighbour_purity(points, cohort, k=1).tolist() == [0, 0]

@@ -30,7 +30,7 @@ def test_covariates_become_numbers():
     assert tuple(table.columns) == confounds.COVARIATES and table.index.equals(cohort.cells.index)
     layers = dict(zip(cohort.cells["layer"], table["layer_depth"], strict=True))
     assert (layers["2"], layers["2_3"], layers["5_6"]) == (2.0, 2.5, 5.5) and np.isnan(layers[None])
-    assert set(table["culture"]) == {0.0, 1.0}
+    assert table["culture"].tolist() == (cohort.cells["condition"] == "culture").astype(float).tolist()
 
 
 def test_cells_without_metadata_are_refused():
@@ -133,3 +133,24 @@ def test_the_interval_is_over_donors():
         assert low <= value <= high
         widths[name] = high - low
     assert widths["clustered"] > 1.5 * widths["spread"]
+
+
+def test_a_propensity_is_learnt_from_cells_that_are_not_asked_for(monkeypatch):
+    """The age is made to name the cell, so that what the model is given tells which cells these are."""
+    cohort = with_metadata()
+    cohort = replace(cohort, cells=cohort.cells.assign(age_years=np.arange(240.0)))
+    learnt, asked = [], []
+
+    class Witness:
+        classes_ = np.arange(4)
+
+        def fit(self, x, y):
+            learnt.append(set(x[:, 3]))
+
+        def predict_proba(self, x):
+            asked.append(set(x[:, 3]))
+            return np.full((len(x), 4), 0.25)
+
+    monkeypatch.setattr(confounds, "make_pipeline", lambda *steps: Witness())
+    confounds.propensity(cohort, CrossValidation(4, 2, grouped=True))
+    assert len(learnt) == 8 and all(not a & b and len(a | b) == 240 for a, b in zip(learnt, asked, strict=True))

@@ -69,16 +69,16 @@ def test_a_number_of_repeats_that_is_none_is_refused(word, capsys):
 
 @pytest.mark.parametrize("folds", [1, 1000])
 def test_folds_that_cannot_be_cut_are_refused_before_any_training(folds, tmp_path, capsys):
-    assert main(["suite", "--cohort", "simulated", "--folds", str(folds), "--folder", str(tmp_path / "out")]) == 2
+    assert main(["suite", "--cohort", "simulated", "--folds", str(folds), "--out", str(tmp_path / "out")]) == 2
     (told,) = capsys.readouterr().err.splitlines()
     assert told.startswith(f"error: found --folds {folds}, expected a number of parts that ")
     assert not (tmp_path / "out").exists()
 
 
 def test_without_data_one_sentence_says_so(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "patchtype", "suite", "--cohort", "dandi", "--folder", str(tmp_path)],
+    done = subprocess.run([sys.executable, "-m", "patchtype", "suite", "--cohort", "dandi", "--out", str(tmp_path)],
                           capture_output=True, text=True)
-    assert done.returncode == 3 and done.stdout.startswith("No data: ") and not list(tmp_path.iterdir())
+    assert done.returncode == 3 and done.stderr.startswith("No data: ") and not list(tmp_path.iterdir())
 
 
 def test_the_kept_suite_names_every_human_cell_once_in_every_repeat_and_regime():

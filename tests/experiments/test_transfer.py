@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from patchtype import cohorts
+from patchtype import cohorts, settings
 from patchtype.__main__ import main
 from patchtype.evaluation import archive
 from patchtype.evaluation.sizes import SIZES
@@ -30,7 +30,7 @@ def present(monkeypatch):
 
 def arguments(folder, *more):
     return ["science", "--methods", "scaled_alone", "--repeats", "1", "--sizes", "25", "0", "--jobs", "1",
-            "--folder", str(folder), *more]
+            "--out", str(folder), *more]
 
 
 def test_a_run_keeps_every_cell_at_every_size_and_is_not_run_twice(present, tmp_path, capsys):
@@ -71,7 +71,7 @@ def test_an_unknown_method_is_refused(capsys):
 
 def test_more_cells_than_there_are_is_refused_before_any_training(tmp_path, capsys):
     call = ["science", "--cohort", "simulated", "--methods", "bilstm_pretrained", "--sizes", "0", "60000",
-            "--folder", str(tmp_path / "out")]
+            "--out", str(tmp_path / "out")]
     assert main(call) == 2
     (told,) = capsys.readouterr().err.splitlines()
     assert told.startswith("error: found ") and told.endswith("ask for fewer, or for 0, which takes all")
@@ -79,13 +79,13 @@ def test_more_cells_than_there_are_is_refused_before_any_training(tmp_path, caps
 
 
 def test_without_data_one_sentence_says_so(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "patchtype", "science", "--cohort", "dandi", "--folder",
+    done = subprocess.run([sys.executable, "-m", "patchtype", "science", "--cohort", "dandi", "--out",
                            str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 3 and done.stdout.startswith("No data: ") and not list(tmp_path.iterdir())
+    assert done.returncode == 3 and done.stderr.startswith("No data: ") and not list(tmp_path.iterdir())
 
 
 def test_every_method_is_kept_with_the_same_cuts_and_sizes():
-    folder = archive.science_folder()
+    folder = settings.science_folder()
     assert {name for name in archive.kept(folder) if name.startswith(science.PREFIX)} == {
         science.PREFIX + name for name in METHODS
     }

@@ -113,3 +113,24 @@ def test_every_member_names_well_separated_cells(name):
     said = TABLE_MEMBERS[name](0).fit(train).predict_proba(test).argmax(1)
     assert (said == test.y).mean() > 0.95
     assert boosting(0).fit(train).predict_proba(test).shape == (240, 4)
+
+
+class Witness:
+    """A model that notes whose cells it learns from and whose it names."""
+
+    seen: list = []
+
+    def fit(self, cohort):
+        self.learnt = set(cohort.donors)
+        return self
+
+    def predict_proba(self, cohort):
+        self.seen.append((self.learnt, set(cohort.donors), len(cohort)))
+        return np.full((len(cohort), len(cohort.classes)), 1 / len(cohort.classes))
+
+
+def test_inner_folds_of_the_pool_keep_donors_apart_and_name_every_cell_once(cohort):
+    Witness.seen.clear()
+    Pool({"witness": lambda seed: Witness()}).fit(cohort)
+    assert len(Witness.seen) == 5 and sum(cells for *_, cells in Witness.seen) == len(cohort)
+    assert not any(learnt & named for learnt, named, _ in Witness.seen)

@@ -162,3 +162,19 @@ def test_the_seed_decides_and_the_world_s_random_state_does_not():
     again = Adversarial(PARTNER, 1, steps=20).fit(cohort).predict_proba(cohort)
     assert torch.equal(torch.rand(1), before)
     np.testing.assert_array_equal(first, again)
+
+
+def test_inner_folds_of_the_pooled_model_take_donors_as_a_whole():
+    cohort, given = make_cohort(), []
+
+    class Noting(Pooled):
+        def _align(self, own):
+            given.append(own)
+            return super()._align(own)
+
+    Noting(PARTNER, weights=(0.0, 0.3), learners=QUICK_POOL).fit(cohort)
+    assert [len(own) for own in given[-1:]] == [len(cohort)] and len(given) == 4
+    for own in given[:-1]:
+        assert len(own) < len(cohort)
+        whole = cohort.donors[np.isin(cohort.donors, own.donors)]
+        assert sorted(own.donors) == sorted(whole)

@@ -143,7 +143,8 @@ def steps(amplitudes, rate=20_000.0, onset=0.15, length=0.5, end=1.0, name="FI",
             shape, starts = spike(rate), onset + 0.02 + np.arange(n) * (length - 0.04) / n
             v = np.minimum(v, THRESHOLD - 8)
             for s in np.round(starts * rate).astype(int):
-                v[s - 20:s] = np.linspace(v[s - 21], THRESHOLD, 20)
+                lead = round(0.004 * rate)
+                v[s - lead:s] = np.linspace(v[s - lead - 1], THRESHOLD, lead)
                 v[s:s + len(shape)] = shape
         out.append(RawSweep(name, i + holding, v + rng.normal(0, noise, len(v))))
     return out

@@ -12,7 +12,7 @@ from patchtype.recordings.recording import RecordingError
 from . import axon
 
 N = 6400  # samples of a sweep; an epoch table begins after a 64th of them, 100
-FIELD = Path(__file__).parents[4] / "shared" / "field" / "recordings"
+FIELD = Path(__file__).parents[3] / "shared" / "field" / "recordings"
 STEPS = ((0, axon.STEP, 0.0, 0.0, 900, 0), (0, axon.STEP, -100.0, 50.0, 2000, 0))
 
 

@@ -1,6 +1,7 @@
 """Many recordings: nothing stops the batch, nothing is done twice, nothing disappears."""
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -10,18 +11,19 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from distributed import LocalCluster
 
 from patchtype import files
-from patchtype.recordings import batch, cli, results, sources
+from patchtype.recordings import batch, cli, nwb, results, sources
 from patchtype.recordings.cell import extract
 from patchtype.recordings.extraction import WIDTHS
 from patchtype.recordings.scalars import SCALARS
 
-from . import archive
+from . import analytic, archive
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -36,6 +38,13 @@ def folder(tmp_path_factory, plain_file, mies_file):
     (place / "bad-half.nwb").write_bytes(plain_file.read_bytes()[:500_000])
     (place / "bad-page.nwb").write_text("<html>404</html>")
     return place
+
+
+@pytest.fixture(scope="module")
+def short_file(tmp_path_factory):
+    """A good cell of few sweeps."""
+    sweeps = analytic.cell(amplitudes=(-90, -50, -30, 110, 150), ramps=False)
+    return nwb.write(tmp_path_factory.mktemp("short") / "short.nwb", sweeps, compression=1)
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +278,7 @@ def command(*words):
 
 def test_extract_prints_plan_funnel_and_reasons(folder, expected, tmp_path, capsys):
     shutil.copytree(expected[1], tmp_path / "out")
-    assert command("extract", folder, "--out", tmp_path / "out", "--workers", 0) == 0
+    assert command("extract", folder, "--out", tmp_path / "out", "--jobs", 0) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("6 recordings, 6 done; 0 to do, 0.00 GB\n")
     assert "bad-empty: found 0 bytes that are no HDF5 file, expected NWB 2 or ABF; " in printed
@@ -286,3 +295,167 @@ def test_dry_run_writes_nothing(served, tmp_path, capsys):
 def test_a_wrong_call_is_one_sentence(tmp_path, capsys):
     assert command("extract", tmp_path, "--out", tmp_path / "out") == 2
     assert capsys.readouterr().err == f"error: found no recording in {tmp_path}, expected .nwb or .abf files\n"
+
+
+# --- one bad file among good ones ------------------------------------------------------------------------
+
+def undecodable(path):
+    """Text that is no UTF-8, in a string of variable length."""
+    with h5py.File(path, "a") as file:
+        for name in ("general/subject/subject_id", "general/session_id", "general/institution"):
+            del file[name]
+            file.create_dataset(name, data=b"\xff\xfe", dtype=h5py.string_dtype())
+
+
+def institution_group(path):
+    with h5py.File(path, "a") as file:
+        del file["general/institution"]
+        file.create_group("general/institution")
+
+
+def giant(path):
+    with h5py.File(path, "a") as file:
+        for where in ("acquisition", "stimulus/presentation"):
+            for series in file[where].values():
+                kept = dict(series["data"].attrs)
+                del series["data"]
+                series.create_dataset("data", (2_000_000_000,), "f4", chunks=(1000,), compression="gzip") \
+                    .attrs.update(kept)
+
+
+def formula(path):
+    with h5py.File(path, "a") as file:
+        del file["general/subject/subject_id"]
+        file["general/subject/subject_id"] = "=cmd|' /C calc'!A0\x1b[2J"
+
+
+def pipe(path):
+    os.unlink(path)
+    os.mkfifo(path)
+
+
+def overwritten(content):
+    return lambda path: Path(os.fsdecode(path)).write_bytes(content)
+
+
+ODD = {b"undecodable.nwb": undecodable, b"group.nwb": institution_group, b"giant.nwb": giant, b"formula.nwb": formula,
+       b"caf\xe9\xff.nwb": lambda path: None, b"l" * 251 + b".nwb": lambda path: None, b"pipe.nwb": pipe,
+       b"page.abf": overwritten(b"ABF2 nothing"), b"notes.nwb": overwritten(b"text")}
+
+
+@pytest.mark.slow
+def test_odd_files_cost_no_other_file_a_byte(short_file, tmp_path):
+    good, every = tmp_path / "good", tmp_path / "every"
+    for folder, names in ((good, []), (every, ODD)):
+        folder.mkdir()
+        for name in (b"a.nwb", b"z.nwb", *names):
+            path = os.path.join(os.fsencode(folder), name)
+            shutil.copy(short_file, path)
+            ODD.get(name, lambda p: None)(path)
+    alone = batch.run(sources.find(good), tmp_path / "alone", progress=False)
+    found = sources.find([every, every / "pipe.nwb"])
+    table = batch.run(found, tmp_path / "together", progress=False)
+    assert alone["passed"].all()
+    assert len(table) == len(ODD) + 2
+    rows = table[table["cell_id"].isin(["a", "z"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rows, alone, check_exact=True)
+    for name in ("features.parquet",):
+        with_odd, without = (pd.read_parquet(tmp_path / k / name) for k in ("together", "alone"))
+        with_odd = with_odd[with_odd["cell_id"].isin(["a", "z"])].reset_index(drop=True)
+        pd.testing.assert_frame_equal(with_odd, without, check_exact=True)
+    for mode in WIDTHS:
+        with np.load(tmp_path / "together" / f"families_{mode}.npz") as x, \
+                np.load(tmp_path / "alone" / f"families_{mode}.npz") as y:
+            keep = np.isin(x["cell_id"], ["a", "z"])
+            for family in WIDTHS[mode]:
+                assert x[family][keep].tobytes() == y[family].tobytes()
+    reasons = table.set_index("cell_id")["reasons"]
+    assert (reasons["giant"], reasons["page"], reasons["pipe"], reasons["notes"]) \
+        == ("too_large", "file_truncated", "file_unreadable", "not_hdf5")
+    assert table.set_index("cell_id").loc[["undecodable", "group", "formula", "a"], "simulated"].all()
+    assert table.set_index("cell_id").loc["formula", "subject_id"] == "=cmd|' /C calc'!A0 [2J"
+    again = batch.run(found, tmp_path / "together", progress=False)
+    assert again.equals(table)
+
+
+def test_two_cells_of_a_file_are_two_rows(short_file, tmp_path):
+    (tmp_path / "in").mkdir()
+    shutil.copy(short_file, tmp_path / "in" / "pair.nwb")
+    with h5py.File(tmp_path / "in" / "pair.nwb", "a") as file:
+        electrodes = "general/intracellular_ephys"
+        file.copy(f"{electrodes}/electrode_0", f"{electrodes}/electrode_1")
+        for where in ("acquisition", "stimulus/presentation"):
+            for name in list(file[where])[1::2]:
+                del file[where][name]["electrode"]
+                file[where][name]["electrode"] = h5py.SoftLink(f"/{electrodes}/electrode_1")
+    table = batch.run(sources.find(tmp_path / "in"), tmp_path / "out", progress=False)
+    assert table["cell_id"].tolist() == ["pair_electrode_0", "pair_electrode_1"]
+    assert len(list((tmp_path / "out" / "cells").iterdir())) == 1
+    one = batch.run(sources.find(tmp_path / "in"), tmp_path / "one", batch.Options(electrode="electrode_1"),
+                    progress=False)
+    assert one["cell_id"].tolist() == ["pair_electrode_1"]
+    assert one["n_sweeps"][0] == table["n_sweeps"][1]
+    with pytest.raises(ValueError, match="use another folder"):
+        batch.run(sources.find(tmp_path / "in"), tmp_path / "out", batch.Options(electrode="electrode_1"))
+
+
+def test_a_result_that_cannot_be_merged_is_named_and_left_out(expected, tmp_path, capsys):
+    out = tmp_path / "out"
+    shutil.copytree(expected[1], out)
+    places = sorted((out / "cells").iterdir())
+    broken = out / "cells" / "good-2.npz"
+    with np.load(broken) as data:
+        arrays = dict(data)
+    np.savez_compressed(broken, **{k: v for k, v in arrays.items() if "scalars" not in k})
+    table = results.merge(places, out)
+    assert table["cell_id"].tolist() == [c for c in expected[0]["cell_id"] if c != "good-2"]
+    assert f"left out {broken}, which cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "code"), [
+    ({"seconds": 1e-9}, "too_slow"), ({"memory": 1}, "too_large"),
+])
+def test_a_cell_beyond_the_limits_is_refused_by_rule(short_file, tmp_path, options, code):
+    [asset] = sources.find(short_file)
+    table = batch.run([asset], tmp_path, batch.Options(**options), progress=False)
+    assert table["reasons"].tolist() == [code]
+    assert batch.is_done(asset, batch.place(tmp_path, asset)) == (code == "too_large")
+
+
+def test_a_full_disk_ends_the_run_with_its_sentence(short_file, tmp_path, monkeypatch, capsys):
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert command("extract", short_file, "--out", tmp_path / "out", "--jobs", 0) == 2
+    assert capsys.readouterr().err.endswith(
+        f"error: found no space left on the disk at {tmp_path}/out/options.json, expected room for the results; free "
+        "some and give the same command again, finished cells are kept\n")
+
+
+def test_a_disk_that_fills_while_a_file_is_fetched_ends_the_run(served, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_copy", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        batch.run(sources.find("000020/0.1", served.api)[:1], tmp_path, progress=False)
+
+
+def test_programs_get_json(folder, expected, tmp_path, capsys):
+    shutil.copytree(expected[1], tmp_path / "out")
+    assert command("extract", folder, "--out", tmp_path / "out", "--jobs", 0, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["recordings"], found["passed"]) == (6, 3)
+    assert found["cells"][0]["cell_id"] == "bad-empty"
+    assert found["cells"][0]["reasons"] == ["not_hdf5"]
+    assert found["cells"][3]["electrode"] == "electrode_0"
+
+
+@pytest.mark.parametrize("word", ["FI", "FI=steps", "=long_square"])
+def test_a_protocol_that_is_none_is_refused(word, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        command("extract", tmp_path, "--out", tmp_path / "o", "--protocol", word)
+    assert "expected NAME=KIND with a kind among long_square" in capsys.readouterr().err
+
+
+def test_no_cell_of_a_csv_begins_a_formula(tmp_path):
+    (tmp_path / "cells.csv").write_text('cell_id,subclass\n"=1+1",Sst\n-2,Vip\n')
+    assert results.carry_labels([tmp_path], tmp_path)
+    assert (tmp_path / "labels.csv").read_text() == "cell_id,subclass\n'=1+1,Sst\n'-2,Vip\n"

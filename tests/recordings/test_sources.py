@@ -1,8 +1,12 @@
 """Files, folders and the DANDI archive as sources; fetching and streaming, faults included."""
 
+import contextlib
+import gc
 import os
 import time
+import weakref
 
+import h5py
 import numpy as np
 import pytest
 import requests
@@ -153,6 +157,16 @@ def test_a_stream_that_cannot_be_opened_is_a_failed_download(served):
             sources.streamed(missing, timeout=5):
         pass
     assert error.value.code == "download_failed"
+
+
+def test_a_stream_that_broke_leaves_nothing_that_hdf5_must_free_after_python(asset, served):
+    """The circle of stream, error, traceback and h5py's access list ended processes in a segmentation fault."""
+    served.faults[f"{asset.cell_id}.nwb"] = "cut"
+    with sources.streamed(asset, timeout=5) as stream, contextlib.suppress(Exception):
+        h5py.File(stream, "r")
+    stream = weakref.ref(stream)
+    gc.collect()
+    assert stream() is None
 
 
 # --- servers that mean no good, or fail in odd ways --------------------------------------------------------

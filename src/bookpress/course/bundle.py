@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import zipfile
@@ -12,8 +13,8 @@ from pathlib import Path
 import nbformat
 
 from bookpress import quiz
-from bookpress.course.exercises import exercises, stub
-from bookpress.course.plain import references, simplify
+from bookpress.course.exercises import exercises, without_answers
+from bookpress.course.plain import markdown, references, simplify
 from bookpress.files import whole
 from bookpress.notebook import pair, sources
 from bookpress.project import Project, write_text
@@ -21,6 +22,7 @@ from bookpress.project import Project, write_text
 KINDS = ("student", "instructor")
 #: Files of the repository that a bundle needs, beside its notebooks and the package.
 FILES = ("LICENSE", "CITATION.cff")
+LINK = re.compile(r"\]\(\.\./(?:\.\./)?(notebooks/|)(\w+)\.(?:ipynb|md)\)")
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -30,9 +32,7 @@ def student_copy(source: Path) -> nbformat.NotebookNode:
     Raises BookError when an exercise is not of the agreed shape.
     """
     notebook = pair(source)
-    for exercise in exercises(notebook, source.stem):
-        cell = notebook.cells[exercise.solution]
-        cell.source = stub(cell.source, exercise.number, f"{source.stem}, exercise {exercise.number}")
+    without_answers(notebook, source.stem)
     return notebook
 
 
@@ -72,6 +72,8 @@ def write(project: Project, kind: str) -> Path:
             shutil.copytree(kept, folder / kept.name)
         for name in FILES:
             shutil.copy(project.root / name, folder)
+        if kind == "instructor":
+            teaching(project, folder, cited, pages)
         write_text(folder / "requirements.txt", requirements(project.root))
         write_text(folder / "README.md", readme(kind, home, pages))
         shutil.rmtree(target, ignore_errors=True)
@@ -79,10 +81,26 @@ def write(project: Project, kind: str) -> Path:
     return _zip(target)
 
 
+def teaching(project: Project, folder: Path, cited: Mapping[str, str], pages: str) -> None:
+    """Guide, rubric, points of each exercise, what to expect in discussions, and the slides if they were made."""
+    for page in sorted((project.root / "book" / "teaching").glob("*.md")):
+        text = re.sub(r"```\{include\}.*?```\n", "", page.read_text("utf-8"), flags=re.DOTALL)
+        text = LINK.sub(lambda met: f"]({pages}{met[1] or 'book/'}{met[2]}.html)", markdown(text, cited, pages))
+        write_text(folder / "teaching" / page.name, text)
+    shutil.copy(files("bookpress.course").joinpath("discussion.instructor.md"), folder / "teaching" / "discussion.md")
+    rows = ["chapter,exercise,title,points"]
+    for source in sources(project):
+        for exercise in exercises(pair(source), source.stem):
+            rows.append(f'{source.stem},{exercise.number},"{exercise.title}",{exercise.points:g}')
+    write_text(folder / "teaching" / "points.csv", "\n".join(rows) + "\n")
+    if (project.build / "slides.html").is_file():
+        shutil.copy(project.build / "slides.html", folder / "teaching")
+
+
 def requirements(root: Path) -> str:
-    """The book's locked versions, every package, torch without CUDA; for ``pip install --no-deps -r``."""
-    lines = ["# Locked and complete. Install with: pip install --no-deps -r requirements.txt",
-             "--extra-index-url https://download.pytorch.org/whl/cpu"]
+    """The book's locked versions, every package, torch without CUDA, and what opens notebooks; for pip."""
+    lines = ["# Locked and complete. Install with: pip install -r requirements.txt",
+             "--extra-index-url https://download.pytorch.org/whl/cpu", "jupyterlab>=4"]
     for name in ("requirements.txt", "requirements-torch-cpu.txt"):
         text = (root / name).read_text(encoding="utf-8")
         lines += [line.removesuffix("\\").strip() for line in text.splitlines() if line[:1].isalnum()]

@@ -24,7 +24,11 @@ def seconds(text: str) -> float:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     command = parser.prog.split()[-1]
     if command == "grade":
-        parser.add_argument("folder", type=Path, help="one folder a student, with notebooks NN_name.ipynb")
+        parser.add_argument("folder", type=Path, nargs="+", help="folders or zips with what was handed in")
+        parser.add_argument("--roster", type=Path, help="CSV with one row a student; everybody in it has a grade")
+        parser.add_argument("--anonymous", action="store_true", help="numbers for names; the key is beside the grades")
+        parser.add_argument("--export", nargs="+", choices=("moodle", "canvas"), help="also tables to import there")
+        parser.add_argument("--again", action="store_true", help="grade also what was graded before and is unchanged")
         parser.add_argument("--out", type=Path, default=Path("grades.csv"), help="table of grades (default grades.csv)")
         parser.add_argument("--chapters", type=Path, help="folder of the instructor's notebooks (default: the book's)")
         parser.add_argument("--limit", type=seconds, default=120.0, metavar="SECONDS", help="time of one cell")
@@ -53,25 +57,43 @@ def _student(args: argparse.Namespace) -> int:
 def _grade(args: argparse.Namespace) -> int:
     import nbformat
 
-    from bookpress.course.exercises import BEGIN
-    from bookpress.course.grade import CHAPTER_FAILED, grade, submissions, write_grades
+    from bookpress.course import cage, gradebook
+    from bookpress.course.collect import collect
+    from bookpress.course.exercises import BEGIN, exercises
+    from bookpress.course.grade import CHAPTER_FAILED, Marks, grade
     from bookpress.notebook import pair, sources
 
-    submissions(args.folder)  # what can be wrong with the call is told before the first minute of grading
     if args.out.is_dir() or (args.out.parent.exists() and not args.out.parent.is_dir()):
         raise BookError(f"found no place for a file at {args.out}, expected a name such as grades.csv; change --out.")
+    for folder in args.folder:
+        if not folder.is_dir() and not (folder.is_file() and folder.suffix == ".zip"):
+            raise BookError(
+                f"found no folder {folder}, expected one that holds a folder for each student; check the path."
+            )
     if args.chapters:
         chapters = {p.stem: nbformat.read(p, as_version=4) for p in sorted(args.chapters.glob("[0-9][0-9]_*.ipynb"))}
     else:
         chapters = {source.stem: pair(source) for source in sources(Project(args.root))}
     where = args.chapters or args.root / "notebooks"
+    students = collect(args.folder, chapters, args.roster)
     if not chapters:
         raise BookError(f"found no chapter NN_name in {where}; name the instructor's folder with --chapters.")
     if not any(BEGIN in cell.source for chapter in chapters.values() for cell in chapter.cells):
         raise BookError(f"found no answer in the chapters of {where}; name the instructor's folder, not a student's.")
-    table = grade(args.folder, chapters, args.limit)
-    write_grades(table, args.out)
-    print(f"wrote {args.out}")
+    print(cage.described(), file=sys.stderr)
+    stem = args.out.with_suffix("")
+    table, marks = None, Marks(stem.with_name(f"{stem.name}-marks.json"))
+    for table in grade(students, chapters, args.limit, marks, args.again):
+        shown = gradebook.anonymous(table, stem.with_name(f"{stem.name}-names.csv")) if args.anonymous else table
+        gradebook.write_csv(shown, args.out)
+    worth = {f"{name} {exercise.number}": exercise.points for name in chapters for exercise in
+             exercises(chapters[name], name) if f"{name} {exercise.number}" in table}  # fmt: skip
+    written = gradebook.write_feedback(shown, worth, stem.with_name(f"{stem.name}-feedback"))
+    print(f"wrote {args.out} and {len(written)} files of feedback in {stem.name}-feedback")
+    for name in args.export or ():
+        made = gradebook.moodle(table, students) if name == "moodle" else gradebook.canvas(table, students, stem.name)
+        gradebook.write_csv(made, stem.with_name(f"{stem.name}-{name}.csv"))
+        print(f"wrote {stem.with_name(f'{stem.name}-{name}.csv')}")
     if table["notes"].str.contains(CHAPTER_FAILED, regex=False).any():
         print("some exercises could not be graded: the chapter's own cells failed, not the students'; the column notes "
               "says why. Put that right and grade again.", file=sys.stderr)

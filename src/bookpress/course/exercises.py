@@ -8,25 +8,33 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-
-import nbformat
+from typing import TYPE_CHECKING
 
 from bookpress.project import BookError
 
+if TYPE_CHECKING:  # the judge starts often, and reads no notebook
+    import nbformat
+
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
+PREDICT = "**My prediction**, and why: (write here before you compute)"
+CONCLUDE = "**What I conclude**, and what else could explain it: (write here)"
 HEADING = re.compile(r"^### Exercise (\d+): (.+?)\s*$", re.MULTILINE)
 SECTION = re.compile(r"^##? ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise of a chapter; ``task``, ``solution`` and ``check`` are positions of its cells."""
+    """One exercise of a chapter; ``task``, ``solution`` and ``check`` are positions of its cells.
+
+    ``points``: what it is worth, as ``:points:`` of the check's cell says; one without it.
+    """
 
     number: int
     title: str
     task: int
     solution: int
     check: int
+    points: float = 1
 
 
 def tags(cell: nbformat.NotebookNode) -> list[str]:
@@ -60,7 +68,10 @@ def exercises(notebook: nbformat.NotebookNode, name: str) -> list[Exercise]:
         stub(notebook.cells[solution].source, number, where)
         if not asserts(notebook.cells[check].source):
             raise BookError(f"{where}: the check asserts nothing; write `assert condition, \"what helps\"`.")
-        found.append(Exercise(number, title, start, solution, check))
+        points = notebook.cells[check].metadata.get("points", 1)
+        if isinstance(points, bool) or not isinstance(points, int | float) or not 0 < points <= 100:
+            raise BookError(f"{where} is worth {points!r} points; write a number such as `:points: 2` in its check.")
+        found.append(Exercise(number, title, start, solution, check, points))
     loose = [i for i, cell in enumerate(notebook.cells) if {"solution", "check"} & set(tags(cell))]
     if len(loose) != 2 * len(found):
         raise BookError(f"{name}: a cell tagged `solution` or `check` stands outside an exercise; move or untag it.")
@@ -110,6 +121,23 @@ def stub(source: str, number: int, where: str = "") -> str:
     return "\n".join(lines)
 
 
+def without_answers(notebook: nbformat.NotebookNode, name: str) -> None:
+    """Make a chapter what a student opens: stubs for answers, and a place for a prediction and a conclusion each.
+
+    Cells that fail until the student has answered do not stop a run of the whole notebook.
+    """
+    from nbformat.v4 import new_markdown_cell
+
+    for exercise in reversed(exercises(notebook, name)):
+        cells = notebook.cells
+        solution, check = cells[exercise.solution], cells[exercise.check]
+        solution.source = stub(solution.source, exercise.number, f"{name}, exercise {exercise.number}")
+        for cell in (solution, check):
+            cell.metadata["tags"] = [*(tag for tag in tags(cell) if tag != "hide-input"), "raises-exception"]
+        for at, kind, words in ((exercise.check + 1, "concluded", CONCLUDE), (exercise.task + 1, "predicted", PREDICT)):
+            cells.insert(at, new_markdown_cell(words, id=f"{name[:40]}-{kind}-{exercise.number}"))
+
+
 def _raise(block: list[str], number: int) -> str:
     first = next(line for line in block if line.strip())
     indent = first[: len(first) - len(first.lstrip())]
@@ -132,8 +160,8 @@ def context(notebook: nbformat.NotebookNode, exercise: Exercise, answer: str) ->
     exercise can be run without the chapter's long computations, if it does not use them.
     """
     cells = [
-        cell.source for cell in notebook.cells[: exercise.task]
-        if cell.cell_type == "code" and not {"solution", "check"} & set(tags(cell))
+        cell.source for cell in notebook.cells[: exercise.solution]
+        if cell.cell_type == "code" and not {"solution", "check", "setup"} & set(tags(cell))
     ]  # fmt: skip
     answered, wanted = _names(answer)
     wanted = wanted | (_names(notebook.cells[exercise.check].source)[1] - answered)
@@ -144,6 +172,16 @@ def context(notebook: nbformat.NotebookNode, exercise: Exercise, answer: str) ->
             taken.append(source)
             wanted = (wanted - bound) | needed
     return taken[::-1]
+
+
+def binds(source: str) -> set[str]:
+    """Names that a cell gives."""
+    return _names(source)[0]
+
+
+def reads(source: str) -> set[str]:
+    """Names that a cell needs from before."""
+    return _names(source)[1]
 
 
 def _names(source: str) -> tuple[set[str], set[str]]:

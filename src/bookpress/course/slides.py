@@ -1,11 +1,10 @@
-"""Slides from the executed notebooks: a title for each chapter, then its figures with heading and caption.
+"""Slides from the executed notebooks, session by session: a title for each chapter, then its figures with caption.
 
 One file, no other host: figures are inside. Arrow keys turn the pages; without script all slides stand in a column.
 """
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,19 +15,21 @@ import nbformat
 from bookpress.alt import speak
 from bookpress.project import BookError, Project, write_text
 from bookpress.provenance import run_records
+from bookpress.template import fill_text
 
 ROLE = re.compile(r"\{[\w:]+\}`([^`<]*?)(?:\s*<[^`>]*>)?`|\[([^\]]*)\]\([^)]*\)|[*`]")
 
 
 @dataclass(frozen=True)
 class Slide:
-    """``image`` is a PNG in base64, empty on a chapter's title slide."""
+    """``image`` is a PNG in base64, empty on a title slide; ``notes`` are for the teacher's eyes."""
 
     chapter: str
     heading: str
     text: str = ""
     image: str = ""
     alt: str = ""
+    notes: str = ""
 
 
 def plain(text: str) -> str:
@@ -66,28 +67,35 @@ def slides(notebook: nbformat.NotebookNode) -> list[Slide]:
 
 def as_html(every: list[Slide], note: str = "") -> str:
     """All slides as one page; ``note`` stands on the first."""
-    body = []
-    for number, slide in enumerate(every, 1):
-        label = html.escape(f"Slide {number} of {len(every)}")
-        footer = f"{html.escape(slide.chapter)} · " if slide.chapter != slide.heading else ""
-        rank = "h1" if not slide.image else "h2"
-        text = html.escape(f"{slide.text} {note if number == 1 else ''}".strip())
-        picture = (
-            f'<img src="data:image/png;base64,{slide.image}" alt="{html.escape(slide.alt)}">' if slide.image else ""
-        )
-        body.append(
-            f'<section aria-label="{label}" tabindex="-1"><{rank}>{html.escape(slide.heading)}</{rank}>'
-            f"{picture}<p>{text}</p><footer>{footer}{number}</footer></section>"
-        )
     frame = files("bookpress.course").joinpath("slides.html").read_text("utf-8")
-    return frame.replace("{{ slides }}", "\n".join(body))
+    return fill_text(frame, slides=every, note=note)
+
+
+def sessions(guide: Path) -> list[tuple[Slide, list[str]]]:
+    """A title slide for each session of the guide, with its plan as notes, and the chapters that it teaches."""
+    if not guide.is_file():
+        return []
+    found = []
+    for part in re.split(r"^## (?=Session \d)", guide.read_text("utf-8"), flags=re.MULTILINE)[1:]:
+        title, _, rest = part.partition("\n")
+        aim = re.search(r"^\*\*Aim\*\* (.+)$", rest, re.MULTILINE)
+        rows = re.findall(r"^\| *(\d+–\d+) *\| *(.+?) *\|$", rest, re.MULTILINE)
+        notes = "\n".join(f"{minutes} min: {plain(what)}" for minutes, what in rows)
+        chapters = re.findall(r"notebooks/(\w+)\.ipynb", re.split(r"^\*\*Aim", rest, flags=re.MULTILINE)[0])
+        found.append((Slide(plain(title), plain(title), plain(aim[1]) if aim else "", notes=notes), chapters))
+    return found
 
 
 def write(project: Project) -> Path:
     """``_build/slides.html`` of all chapters that have been run; BookError when none has."""
     names = [page.removeprefix("notebooks/") for page in project.pages() if page.startswith("notebooks/")]
     paths = [project.executed / f"{name}.ipynb" for name in names]
-    every = [s for path in paths if path.is_file() for s in slides(nbformat.read(path, as_version=4))]
+    by_chapter = {path.stem: slides(nbformat.read(path, as_version=4)) for path in paths if path.is_file()}
+    every = []
+    for title, chapters in sessions(project.root / "book" / "teaching" / "guide.md"):
+        taught = [slide for name in chapters for slide in by_chapter.pop(name, [])]
+        every += [title, *taught] if taught else []
+    every += [slide for rest in by_chapter.values() for slide in rest]
     if not every:
         raise BookError(f"found no executed notebook in {project.executed}; `make book` runs them.")
     runs = run_records(project, names)

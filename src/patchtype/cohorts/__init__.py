@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from patchtype import settings
 from patchtype.cohorts import extracted, published
 from patchtype.cohorts.cohort import SOURCES, Cohort, FamilySequence
 from patchtype.cohorts.registry import DataAbsent, DataUnavailable, fetch, fingerprint, public_files
 from patchtype.cohorts.tables import SCHEMAS, TableError
 
-#: The environment variables that name folders of extracted cells.
-EXTRACTED_FOLDERS = {"dandi": "HELPERS_DANDI", "simulated": "HELPERS_SIMULATED"}
 #: The simulated cells that come with the package; ``patchtype embed`` made them.
 EMBEDDED = Path(__file__).parent / "simulated"
 
@@ -62,12 +60,11 @@ def described(source: str) -> str:
 
 def _folder(source: str) -> Path:
     """Where the extracted cells of a source lie: a folder that the environment names, or the package's own."""
-    variable = EXTRACTED_FOLDERS[source]
-    if not os.environ.get(variable):
-        if source == "simulated":
-            return EMBEDDED
+    variable = {"dandi": settings.DANDI, "simulated": settings.SIMULATED}[source]
+    folder = settings.named(variable) or (EMBEDDED if source == "simulated" else None)
+    if folder is None:
         raise DataUnavailable(
             f"{variable} is not set, expected the folder that `patchtype extract` made; set it, "
             "or run with cohort = 'published'"
         )
-    return Path(os.environ[variable])
+    return folder

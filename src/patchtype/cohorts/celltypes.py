@@ -8,7 +8,6 @@ the registry's ``cell_types_*.csv``, usually of a later release. The database ha
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +17,8 @@ from patchtype import families
 from patchtype.cohorts.published import mouse_features
 from patchtype.cohorts.registry import DataUnavailable, fetch
 from patchtype.cohorts.tables import identifier, number, text, validate
+from patchtype.settings import CELL_TYPES, named
 
-#: The environment variable that names the manifest, or the folder that holds it.
-MANIFEST = "HELPERS_CELL_TYPES"
 NAME = "manifest.json"
 #: Onset of the long square in these recordings (s); the published mouse table has it at 0.5 s.
 ONSET_S = 1.02
@@ -57,7 +55,7 @@ def cell_types(species: str, feature_set: str = "aligned") -> tuple[pd.DataFrame
     >>> features, specimens = cell_types("mouse")  # doctest: +SKIP
     """
     files = ("cell_types_ephys_features.csv", "cell_types_specimen_details.csv")
-    found = tables() if is_named() else [pd.read_csv(fetch(name), low_memory=False) for name in files]
+    found = tables() if named(CELL_TYPES) else [pd.read_csv(fetch(name), low_memory=False) for name in files]
     schemas = (_CELL_TYPES, _SPECIMENS)
     ephys, specimens = (validate(*part) for part in zip(found, files, schemas, strict=True))
     ephys, specimens = ephys.set_index("specimen_id"), specimens.set_index("specimen__id")
@@ -73,26 +71,21 @@ def cell_types(species: str, feature_set: str = "aligned") -> tuple[pd.DataFrame
     return table.astype(float).replace([np.inf, -np.inf], np.nan), specimens
 
 
-def is_named() -> bool:
-    """Whether the environment names a cache."""
-    return bool(os.environ.get(MANIFEST))
-
-
 def tables(manifest: str | Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Features and specimens of all cells in a cache, with the columns of the registry's tables.
 
     Parameters: ``manifest``, a manifest file or the folder of a ``manifest.json``; the one that
-    `MANIFEST` names when left out.
+    `CELL_TYPES` names when left out.
     Returns ``(features, specimens)``, one row a cell, keyed by ``specimen_id`` and ``specimen__id``.
     Raises `DataUnavailable` when the cache is not there, lacks a table, or a table cannot be read.
 
     >>> features, specimens = tables("cell_types/manifest.json")  # doctest: +SKIP
     """
-    path = Path(manifest or os.environ.get(MANIFEST) or ".")
+    path = Path(manifest or named(CELL_TYPES) or ".")
     path = path / NAME if path.is_dir() else path
     if not path.is_file():
         raise DataUnavailable(
-            f"found no {path}, expected the manifest of a filled CellTypesCache; set {MANIFEST} to its folder")
+            f"found no {path}, expected the manifest of a filled CellTypesCache; set {CELL_TYPES} to its folder")
     places = _places(path)
     for place in places:
         if not place.is_file():

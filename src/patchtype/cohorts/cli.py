@@ -10,10 +10,10 @@ from typing import TextIO
 from patchtype.cohorts.cohort import SOURCES
 from patchtype.cohorts.registry import DataAbsent, DataUnavailable, fetch, public_files
 from patchtype.cohorts.tables import SCHEMAS, TableError, read
+from patchtype.settings import COHORT
 
 #: Exit status when the data cannot be had.
 NO_DATA = 3
-COHORT = "HELPERS_COHORT"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ from patchtype import families, taxonomy
 from patchtype.cohorts import celltypes, tables
 from patchtype.cohorts.cohort import Cohort
 from patchtype.cohorts.registry import fetch
-from patchtype.cohorts.tables import identifier, number, text, validate
+from patchtype.cohorts.tables import computed, identifier, number, text, validate
 
 #: Driver lines taken as the name of a subclass. Lines that mark several subclasses are left out.
 DRIVER_LINES = {"Pvalb-IRES-Cre": "Pvalb", "Sst-IRES-Cre": "Sst", "Vip-IRES-Cre": "Vip", "Ndnf-IRES2-dgCre": "Lamp5"}
@@ -116,7 +116,7 @@ def _motor() -> tuple[pd.DataFrame, pd.DataFrame]:
     ephys = read("motor_efeature.csv").set_index("cell id")
     known = read("motor_meta_data.xlsx").set_index("Cell").reindex(ephys.index)
     cells = _cells(known["RNA family"].replace("low quality", np.nan), "motor-" + known["Mouse"].astype(str))
-    return cells, pd.DataFrame({name: ephys.eval(how) for name, how in MOTOR_EXPRESSIONS.items()})
+    return cells, pd.DataFrame({name: computed(how, ephys) for name, how in MOTOR_EXPRESSIONS.items()})
 
 
 def cell_types() -> Cohort:

@@ -18,6 +18,7 @@ from patchtype.cohorts.cohort import Cohort
 from patchtype.cohorts.published import mouse_features
 from patchtype.cohorts.registry import DataUnavailable
 from patchtype.cohorts.tables import read
+from patchtype.files import read_parquet
 from patchtype.taxonomy import species_named
 
 #: The two definitions of the vector families; see `patchtype.recordings.extraction`.
@@ -43,7 +44,7 @@ def load(folder: Path, species: str, feature_set: str, source: str) -> Cohort:
     if not path.is_file():
         raise DataUnavailable(
             f"found no {path}, expected a folder made by `patchtype extract`; run it, or name its folder")
-    every = pd.read_parquet(path)
+    every = read_parquet(path)
     absent = [column for column in _IDENTITY if column not in every]
     if absent:
         raise DataUnavailable(f"{path} has no column {absent[0]!r}; make it anew with `patchtype extract`")
@@ -98,7 +99,7 @@ def _features(folder: Path, found: pd.DataFrame, feature_set: str) -> tuple[pd.D
     if feature_set in VECTOR_SETS:
         return _vectors(folder / f"families_{feature_set}.npz", found.index)
     if (folder / "features.parquet").is_file():
-        table = pd.read_parquet(folder / "features.parquet").set_index("cell_id").reindex(found.index)
+        table = read_parquet(folder / "features.parquet").set_index("cell_id").reindex(found.index)
         members = families.among(families.families(feature_set), table.columns)
         return table[[name for family in members.values() for name in family]], members
     return scalar_table(found, feature_set)

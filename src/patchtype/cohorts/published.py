@@ -14,7 +14,7 @@ import pandas as pd
 
 from patchtype import families, taxonomy
 from patchtype.cohorts.cohort import Cohort
-from patchtype.cohorts.tables import read
+from patchtype.cohorts.tables import computed, read
 
 ANALYSED = "analysed"
 
@@ -98,7 +98,7 @@ def mouse_features(joined: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     [0.02]
     """
     expressions = families.features()["mouse_expression"]
-    table = pd.DataFrame({name: joined.eval(expressions[name]) for name in names}, index=joined.index)
+    table = pd.DataFrame({name: computed(expressions[name], joined) for name in names}, index=joined.index)
     return table.replace([np.inf, -np.inf], np.nan)
 
 

@@ -8,7 +8,6 @@ one written in ``registry.toml``. Downloads go to a temporary file that is renam
 from __future__ import annotations
 
 import hashlib
-import os
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -18,8 +17,7 @@ from pathlib import Path
 import pooch
 import requests
 
-DATA_FOLDER = "HELPERS_DATA"
-CACHE_FOLDER = "HELPERS_CACHE"
+from patchtype.settings import CACHE, DATA, named
 
 #: Seconds without a byte after which a download is given up.
 TIMEOUT_S = 30
@@ -79,14 +77,14 @@ def fetch(name: str, known: dict[str, PublicFile] | None = None) -> Path:
     if name not in known:
         raise KeyError(f"found the file name {name!r}, expected one of {', '.join(known)}")
     row = known[name]
-    folder = os.environ.get(DATA_FOLDER)
+    folder = named(DATA)
     if folder:
-        if not Path(folder).is_dir():
+        if not folder.is_dir():
             raise DataUnavailable(
-                f"{DATA_FOLDER} names {folder}, which is not a folder; set it to the folder that holds "
+                f"{DATA} names {folder}, which is not a folder; set it to the folder that holds "
                 f"{name}, or unset it to download the file"
             )
-        local = Path(folder, name)
+        local = folder / name
         if local.exists():
             return _whole(local, row)
     return _download(row)
@@ -104,7 +102,7 @@ def _whole(path: Path, row: PublicFile) -> Path:
 
 
 def _download(row: PublicFile) -> Path:
-    target = Path(os.environ.get(CACHE_FOLDER) or pooch.os_cache("interneuron-book"))
+    target = named(CACHE) or pooch.os_cache("interneuron-book")
     try:
         return Path(pooch.retrieve(
             row.url, known_hash=f"sha256:{row.sha256}", fname=row.name, path=target,
@@ -116,7 +114,7 @@ def _download(row: PublicFile) -> Path:
         reason = f"what arrived is not the registered file (expected sha256 {row.sha256[:12]}…)"
     raise DataAbsent(
         f"{row.name} is not in a data folder and could not be downloaded from {row.url}: {reason}; "
-        f"connect to the network and run again, or set {DATA_FOLDER} to a folder that holds the file"
+        f"connect to the network and run again, or set {DATA} to a folder that holds the file"
     ) from None
 
 

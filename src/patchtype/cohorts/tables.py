@@ -7,6 +7,9 @@ in other units: a membrane time constant in seconds where milliseconds are expec
 
 from __future__ import annotations
 
+import ast
+import operator
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from patchtype.cohorts.registry import fetch
+
+_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 
 class TableError(ValueError):
@@ -187,3 +192,31 @@ def _sentence(cases: pd.DataFrame, table: pd.DataFrame, name: str) -> str:
     words = {"field_uniqueness": "repeats an identifier that must be unique", "not_nullable": "is empty"}
     what = words.get(case["check"], case["check"])
     return f"{name}: column {case['column']!r}{row}, {what}; {len(cases)} finding(s) in all"
+
+
+def computed(expression: str, table: pd.DataFrame) -> pd.Series:
+    """A column from others: numbers and names of columns, put together with + - * / and brackets.
+
+    A name that is no word stands in backticks. Raises ValueError for anything else, KeyError for a column that is
+    not there.
+
+    >>> computed("1 - 1 / `Sag ratio`", pd.DataFrame({"Sag ratio": [2.0]})).tolist()
+    [0.5]
+    """
+    names: list[str] = []
+
+    def stand_in(quoted: re.Match) -> str:
+        names.append(quoted[1])
+        return f"_{len(names) - 1}"
+
+    def value(node: ast.expr):
+        match node:
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+                return _OPERATORS[type(op)](value(left), value(right))
+            case ast.Name(id=name):
+                return table[names[int(name[1:])] if re.fullmatch(r"_\d+", name) else name]
+            case ast.Constant(value=int() | float() as number):
+                return number
+        raise ValueError(f"found {ast.unparse(node)!r} in {expression!r}, expected columns, numbers and + - * /")
+
+    return value(ast.parse(re.sub(r"`([^`]+)`", stand_in, expression), mode="eval").body)

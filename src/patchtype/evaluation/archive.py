@@ -22,11 +22,8 @@ import pooch
 
 from patchtype import cohorts
 from patchtype.cohorts import Cohort
-from patchtype.files import whole, write_text
-from patchtype.settings import named_folder
-
-#: The environment variable that names the folder, if it is not ``science`` beside the notebooks.
-FOLDER = "HELPERS_SCIENCE"
+from patchtype.files import read_parquet, write_parquet, write_text
+from patchtype.settings import SCIENCE, science_folder
 
 #: Probabilities are kept as whole thousandths, which is finer than scores of names and ranks can see. Log loss and
 #: calibration see it, so that `keep` takes more ``steps``, up to 65,535.
@@ -43,11 +40,6 @@ PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
 
 class ArchiveError(ValueError):
     """Kept predictions are absent, damaged, or about other cells than those at hand."""
-
-
-def science_folder() -> Path:
-    """The folder of kept experiments: ``HELPERS_SCIENCE``, or ``science`` beside the ``notebooks`` folder."""
-    return named_folder(FOLDER, "science")
 
 
 def identity(cohort: Cohort) -> str:
@@ -78,8 +70,7 @@ def keep(name: str, predictions: pd.DataFrame, protocol, folder: str | Path | No
         raise ArchiveError(f"found predictions of the cell {stray.iloc[0]!r}, expected cells of the given cohort only")
     about = folder / f"{name}.json"
     about.unlink(missing_ok=True)
-    with whole(folder / f"{name}.parquet") as part:
-        _compact(predictions, cohort, steps).to_parquet(part, index=False, compression="zstd")
+    write_parquet(folder / f"{name}.parquet", _compact(predictions, cohort, steps), compression="zstd")
     content = {
         "experiment": name, "protocol": str(protocol), "cells": len(cohort), "classes": list(cohort.classes),
         "species": str(cohort.cells["species"].iloc[0]), "source": cohort.source,
@@ -109,7 +100,7 @@ def load(name: str, cohort: Cohort, folder: str | Path | None = None) -> pd.Data
             f"{path} is not the table that {name}.json describes (expected sha256 {about['sha256'][:12]}…); "
             f"restore both files, or delete both and run `{command(name)}`")
     _same_data(about, cohort)
-    table = pd.read_parquet(path)
+    table = read_parquet(path)
     classes = about["classes"]
     p = table[[f"p_{c}" for c in classes]].to_numpy(float) / about.get("steps", STEPS)
     out = table.drop(columns=[f"p_{c}" for c in classes]).astype({"repeat": int, "fold": int, "predicted": str})
@@ -131,7 +122,7 @@ def provenance(name: str, folder: str | Path | None = None) -> dict:
     """How an experiment was made; `ArchiveError` says what to do where there is none."""
     path = Path(folder or science_folder()) / f"{name}.json"
     if not path.is_file():
-        raise ArchiveError(f"found no {path}, expected a kept experiment; run `{command(name)}`, or set {FOLDER}")
+        raise ArchiveError(f"found no {path}, expected a kept experiment; run `{command(name)}`, or set {SCIENCE}")
     return json.loads(path.read_text("utf-8"))
 
 

@@ -48,18 +48,6 @@ def interval(predictions: pd.DataFrame, donors: pd.Series, draws: int = 2000, se
     return Estimate(float(macro_f1(counts.sum(0))), *ends(values), float("nan"))
 
 
-def paired(model: pd.DataFrame, reference: pd.DataFrame, donors: pd.Series, draws: int = 2000,
-           seed: int = 0) -> Estimate:
-    """Macro-F1 of one model minus that of another on the same cells; p is two-sided, from the same draws."""
-    if set(model["cell"]) != set(reference["cell"]):
-        raise ValueError("found different cells for the two models, expected the same; evaluate them together")
-    both = [donor_confusions(t.sort_values("cell"), donors) for t in (model, reference)]
-    difference = float(macro_f1(both[0].sum(0)) - macro_f1(both[1].sum(0)))
-    values = _drawn(both[0], draws, seed) - _drawn(both[1], draws, seed)
-    wrong_side = min((values <= 0).mean(), (values >= 0).mean())
-    return Estimate(difference, *ends(values), float(min(1.0, 2 * max(wrong_side, 1 / draws))))
-
-
 def times_drawn(donors: int, draws: int, seed: int) -> np.ndarray:
     """(draws, donors) int: how often each donor is drawn, with replacement; the same seed draws the same donors."""
     return np.random.default_rng(seed).multinomial(donors, np.full(donors, 1 / donors), size=draws)

@@ -7,6 +7,7 @@ left alone unless ``--again`` is given. The rule that sets final donors aside is
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from patchtype import cohorts
+from patchtype import cohorts, settings
 from patchtype.cohorts import Cohort
 from patchtype.evaluation import archive
 from patchtype.evaluation.final import split
@@ -120,17 +121,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help=f"which ones (default all): {', '.join(EXPERIMENTS)}")
     parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
     parser.add_argument("--again", action="store_true", help="run experiments that are there already")
-    parser.add_argument("--folder", type=Path, help="where to keep predictions (default science)")
+    parser.add_argument("--out", type=Path, dest="folder", help="where to keep predictions (default science)")
 
 
 def main(args: argparse.Namespace) -> int:
     """Run what is not there yet, one line per experiment; exit 3 when the data cannot be had."""
     warnings.filterwarnings("ignore", category=FutureWarning)
-    folder = args.folder or archive.science_folder()
+    folder = args.folder or settings.science_folder()
     try:
         data = load(args.cohort)
     except (cohorts.DataUnavailable, cohorts.TableError) as error:
-        print(f"No data: {error}")
+        print(f"No data: {error}", file=sys.stderr)
         return 3
     for name in args.experiments:
         run, species = EXPERIMENTS[name]

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from patchtype import settings
 from patchtype.cohorts import Cohort
 from patchtype.evaluation import archive
 from patchtype.evaluation.bootstrap import f1
@@ -29,7 +30,7 @@ def load(cohort: Cohort, folder=None, methods: Iterable[str] | None = None) -> p
     """
     there = [name for name in methods or METHODS if methods or PREFIX + name in archive.kept(folder)]
     if not there:
-        raise archive.ArchiveError(f"found no kept method in {folder or archive.science_folder()}; run `make science`")
+        raise archive.ArchiveError(f"found no kept method in {folder or settings.science_folder()}; run `make science`")
     return pd.concat([archive.load(PREFIX + name, cohort, folder) for name in there], ignore_index=True)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -18,14 +17,14 @@ from pathlib import Path
 import pandas as pd
 
 from patchtype import cohorts
-from patchtype.arguments import count
+from patchtype.arguments import count, jobs
 from patchtype.evaluation import archive
 from patchtype.evaluation.metrics import SCORES, fold_differences, fold_scores, paired_difference, summary
 from patchtype.evaluation.power import smallest_gain
 from patchtype.evaluation.predictions import evaluate
 from patchtype.evaluation.protocols import CrossValidation
 from patchtype.experiments.regimes import REGIMES, STOP_ON, pretrain, regimes
-from patchtype.files import whole, write_text
+from patchtype.files import write_parquet, write_text
 from patchtype.models.network import INPUTS
 from patchtype.models.training import Plan
 from patchtype.settings import build_folder
@@ -44,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--inputs", default=INPUTS[0], choices=INPUTS, help="how a token enters the network")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of matrix products")
     parser.add_argument("--epochs", type=count, help="at most so many in each stage, for a quick look")
-    parser.add_argument("--jobs", type=count, default=os.cpu_count(), help="processes (default: one per core)")
-    parser.add_argument("--folder", type=Path, help="where to write (default _build/suite)")
+    jobs(parser)
+    parser.add_argument("--out", type=Path, dest="folder", help="where to write (default _build/suite)")
     parser.add_argument("--keep", action="store_true", help="keep the predictions in the folder science, too")
 
 
@@ -56,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
         mouse = cohorts.load("mouse", "aligned", source=args.cohort).four_classes()
         human = cohorts.load("human", "aligned", source=args.cohort)
     except (cohorts.DataUnavailable, cohorts.TableError) as error:
-        print(f"No data: {error}")
+        print(f"No data: {error}", file=sys.stderr)
         return 3
     protocol = CrossValidation(args.folds, args.repeats, grouped=args.grouped)
     try:  # before the first minutes of training
@@ -111,8 +110,7 @@ def write(folder: Path, predictions: pd.DataFrame, protocol, seconds: float, set
     """Each of the three files whole or not at all; `suite.json` last, so that its presence says all are there."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "suite.json").unlink(missing_ok=True)
-    with whole(folder / "predictions.parquet") as part:
-        predictions.to_parquet(part, index=False)
+    write_parquet(folder / "predictions.parquet", predictions)
     write_text(folder / "scores.csv", fold_scores(predictions)[list(SCORES)].to_csv())
     # Too few folds give no interval; JSON says so with null, it has no NaN.
     found = gains(predictions, protocol).astype(object)

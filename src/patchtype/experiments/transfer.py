@@ -7,7 +7,6 @@ goes on with the first method that is not there; ``--again`` starts anew.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 import warnings
@@ -18,8 +17,8 @@ import joblib
 import pandas as pd
 from tqdm import tqdm
 
-from patchtype import cohorts
-from patchtype.arguments import count, processes
+from patchtype import cohorts, settings
+from patchtype.arguments import count, jobs, processes
 from patchtype.cohorts import Cohort
 from patchtype.evaluation import archive
 from patchtype.evaluation.predictions import one_fold
@@ -46,19 +45,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="times that the cells are cut (default: %(default)s)")
     parser.add_argument("--sizes", type=processes, nargs="+", default=SIZES,
                         help="training cells, 0 for all (default: %(default)s)")
-    parser.add_argument("--jobs", type=count, default=os.cpu_count(), help="processes (default: one per core)")
+    jobs(parser)
     parser.add_argument("--again", action="store_true", help="run methods that are there already")
-    parser.add_argument("--folder", type=Path, help="where to keep predictions (default science)")
+    parser.add_argument("--out", type=Path, dest="folder", help="where to keep predictions (default science)")
 
 
 def main(args: argparse.Namespace) -> int:
     """Run what is not there yet, one line per method; exit 3 when the data cannot be had, 2 for a wrong call."""
-    folder = args.folder or archive.science_folder()
+    folder = args.folder or settings.science_folder()
     try:
         mouse = cohorts.load("mouse", "aligned", source=args.cohort)
         human = cohorts.load("human", "human", source=args.cohort)
     except (cohorts.DataUnavailable, cohorts.TableError) as error:
-        print(f"No data: {error}")
+        print(f"No data: {error}", file=sys.stderr)
         return 3
     for name in args.methods:
         if not args.again and archive.is_kept(PREFIX + name, human, folder):

@@ -108,7 +108,7 @@ def _check_header(path: Path) -> None:
             raise _damaged("negative sizes")
     if size < data < 1 << 40:
         raise RecordingError("file_truncated", f"found {size} bytes of {data}, the file is cut off; fetch it again")
-    if any(start < 0 or each < 0 or count < 0 or start + each * count > size for start, each, count in parts) \
+    if any(start < 0 or each < 0 or count < 0 or start + max(each, 1) * count > size for start, each, count in parts) \
             or not 0 < channels <= CHANNELS:
         raise _damaged("sections that lie outside the file")
     if episodes > limits.SWEEPS:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 import pandas as pd
 
-from patchtype.arguments import processes, seconds
+from patchtype.arguments import jobs, seconds
 from patchtype.recordings import batch, quality, results, sources
 from patchtype.recordings.commands import KINDS
 from patchtype.recordings.text import clean
@@ -27,8 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", action="append", default=[], type=protocol, metavar="NAME=KIND",
                         help="what the stimulus of that name is, such as FI_curve=long_square, where the command does "
                         f"not show it; one of {', '.join(KINDS)}; repeatable")
-    parser.add_argument("--jobs", "--workers", dest="jobs", type=processes, default=os.cpu_count(), metavar="N",
-                        help="processes (one per core; 0: none)")
+    jobs(parser, least=0, help="processes (default: one per core; 0: none beside this one)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="work on this Dask cluster instead")
     parser.add_argument("--stream", action="store_true",
                         help="read remote NWB files in blocks: less traffic, more waiting; all blocks come from one "
@@ -93,6 +91,8 @@ def _extract(args: argparse.Namespace) -> int:
         print(summary(table, args.out))
     else:
         print(results.funnel(table).to_string(index=False))
+        for row in table[table["passed"] & (table["no_families"] != "")].head(20).itertuples():
+            print(f"{row.cell_id}: {row.n_features} features, no vector families: {row.no_families}")
         for row in table[~table["passed"]].head(20).itertuples():
             print(f"{row.cell_id}: {row.explanation}")
         if (~table["passed"]).sum() > 20:

@@ -100,7 +100,8 @@ class _Shape:
             return None
         for k, (a, b, level) in enumerate(self.pieces):
             if a <= first + slack and b >= min(end, self.samples) - slack:
-                return level, self.pieces[k - 1][2] if k and abs(a - first) <= slack else level
+                before = self.pieces[k - 1][2] if k and abs(a - first) <= slack else level
+                return (level, before) if level == before or b <= end + slack else None  # a longer step is another
         return None
 
 

@@ -22,6 +22,7 @@ TEXT_BYTES = 1 << 16  # of a text that is read
 HOPS = 16  # links that lead to links
 CELL_SECONDS = 600.0
 CELL_BYTES = 2 << 30
+LEAST_BYTES = 256 << 20  # that the system has to grant in any case: below it the interpreter itself cannot go on
 
 
 class _Exceeded(BaseException):
@@ -55,7 +56,7 @@ def limited(seconds: float = CELL_SECONDS, size: int = CELL_BYTES) -> Iterator[N
             return
 
     watcher = threading.Thread(target=watch, daemon=True)
-    with _no_more_than(size * 3 // 2):
+    with _no_more_than(max(size, LEAST_BYTES) * 3 // 2):
         watcher.start()
         try:
             try:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from patchtype.files import write_bytes
+from patchtype.files import write_bytes, write_parquet
 from patchtype.recordings import quality
 from patchtype.recordings.cell import Cell
 from patchtype.recordings.extraction import WIDTHS
@@ -89,7 +89,8 @@ def cell_table(cells: Iterable[Cell]) -> pd.DataFrame:
 
     Columns: ``cell_id``, ``passed``, ``reasons`` and ``notes`` (codes, joined by ``;``), ``explanation`` and
     ``remarks`` (the same in plain words), ``no_families`` (why there are features but no families, in plain words),
-    ``species``, ``subject_id``, ``session_id``, ``electrode``, ``format``, ``simulated``, sweep counts, then `SCALARS`.
+    ``species``, ``subject_id``, ``session_id``, ``electrode``, ``format``, ``simulated``, sweep counts,
+    ``n_features`` (how many have a value), then `SCALARS`.
     """
     rows = [
         {
@@ -99,14 +100,14 @@ def cell_table(cells: Iterable[Cell]) -> pd.DataFrame:
             "remarks": " | ".join(f.text for f in c.verdict.notes),
             "no_families": " | ".join(f.text for f in c.verdict.families), "simulated": c.simulated,
             **{name: getattr(c, name) for name in (*IDENTITY, *MORE)}, **dict(zip(COUNTS, c.sweeps, strict=True)),
-            **c.scalars,
+            "n_features": int(np.isfinite(list(c.features.values())).sum()), **c.scalars,
         }
         for c in cells
     ]
     texts = ("cell_id", "reasons", "notes", "explanation", "remarks", "no_families", *IDENTITY, *MORE)
     types = dict.fromkeys(texts, "string")
     types |= dict.fromkeys(("passed", "simulated"), "bool")
-    types |= dict.fromkeys(COUNTS, "int32") | dict.fromkeys(SCALARS, "float64")
+    types |= dict.fromkeys((*COUNTS, "n_features"), "int32") | dict.fromkeys(SCALARS, "float64")
     return pd.DataFrame(rows, columns=list(types)).astype(types)
 
 
@@ -152,10 +153,8 @@ def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
         except ValueError as error:
             print(f"left out {clean(path)}, which cannot be read ({error}); delete it and run again", file=sys.stderr)
     table = cell_table(cells)
-    for name, content in (("cells", table), ("features", feature_table(cells))):
-        buffer = io.BytesIO()
-        content.to_parquet(buffer, index=False)
-        write_bytes(out / f"{name}.parquet", buffer.getvalue())
+    write_parquet(out / "cells.parquet", table)
+    write_parquet(out / "features.parquet", feature_table(cells))
     write_bytes(out / "missing.csv", as_csv(missing_table(cells)).encode())
     for mode, widths in WIDTHS.items():
         arrays = {"cell_id": np.array([c.cell_id for c in cells], dtype=str)}

@@ -321,6 +321,9 @@ class Stream(io.RawIOBase):
         return done
 
     def close(self) -> None:
+        # The error's traceback leads to h5py's access list, which holds this stream in C where no garbage collector
+        # looks. Such a circle would outlive Python, and end the process in a segmentation fault.
+        self.error = None
         self._session.close()
         super().close()
 

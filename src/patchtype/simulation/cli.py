@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from patchtype.arguments import count, processes, share
+from patchtype.arguments import count, jobs, share
 from patchtype.simulation import cell
 
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same cells")
     parser.add_argument("--bad-share", type=share, default=0.1, help="share of cells with a defect, at least one")
     parser.add_argument("--mies", action="store_true", help="write what MIES writes beside the sweeps")
-    parser.add_argument("--workers", type=processes, default=0, help="processes (default 0: this one)")
+    jobs(parser, default=0, least=0, help="processes (default 0: this one)")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _simulate(args: argparse.Namespace) -> int:
     made = cell.simulate(
-        args.cells, args.out, args.seed, args.species, args.bad_share, args.mies, args.workers
+        args.cells, args.out, args.seed, args.species, args.bad_share, args.mies, args.jobs
     )
     for _ in tqdm(made, total=args.cells, unit="cell", delay=0.5):  # no bar before a call that is refused
         pass

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from patchtype.arguments import count, processes
+from patchtype.arguments import count, jobs
 from patchtype.files import write_bytes
 from patchtype.recordings import results
 from patchtype.recordings.cell import extract
@@ -142,13 +142,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mouse", type=count, default=CELLS["mouse"], metavar="N", help="mouse cells")
     parser.add_argument("--human", type=count, default=CELLS["human"], metavar="N", help="human cells")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--workers", type=processes, default=0, help="processes (default 0: this one)")
+    jobs(parser, default=0, least=0, help="processes (default 0: this one)")
 
 
 def main(args: argparse.Namespace) -> int:
     """Make the cohort; 2 and a sentence when the call was wrong."""
     try:
-        table = embed(args.out, args.work, {"mouse": args.mouse, "human": args.human}, args.seed, args.workers)
+        table = embed(args.out, args.work, {"mouse": args.mouse, "human": args.human}, args.seed, args.jobs)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

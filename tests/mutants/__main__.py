@@ -1,0 +1,145 @@
+"""``python -m tests.mutants``: small errors put into the code one by one; a test of the same room must notice each.
+
+The list is ``mutants.toml``: a file of ``src``, a piece of its text that occurs once, what stands there instead,
+and the test that must fail. Every test runs alone in a process forked from this one, which has the heavy libraries
+already; the changed text is given to the import and never written to the file. First each test runs on the code as it
+is, for a test that fails there notices nothing.
+
+Words choose a part of the list: a mutant is run when one of them occurs in its file, in its text or in its test.
+Exit status 1 when a mutant survives, cannot be put in, or has a test that does not pass by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import builtins
+import contextlib
+import importlib
+import importlib.machinery
+import io
+import os
+import signal
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LIST = Path(__file__).with_name("mutants.toml")
+SECONDS = 120  # of processor time, after which an endless loop ends, and counts as noticed
+HEAVY = ("numpy", "pandas", "pandera.pandas", "scipy.stats", "scipy.optimize", "sklearn.ensemble", "sklearn.svm",
+         "sklearn.linear_model", "sklearn.model_selection", "imblearn.over_sampling", "joblib", "pooch", "tqdm.auto",
+         "torch", "pytest", "_pytest.assertion.rewrite", "playwright.sync_api", "hypothesis", "bs4", "nbformat",
+         "jupytext", "yaml", "distributed", "matplotlib.pyplot", "seaborn")
+
+
+def mutated(entry: dict) -> tuple[Path, str]:
+    """The file of a mutant and its changed text; ValueError when the piece of text is not there just once."""
+    path = ROOT / "src" / entry["file"]
+    text = path.read_text("utf-8") if path.is_file() else ""
+    if (found := text.count(entry["old"])) != 1:
+        raise ValueError(f"found {found} places in {entry['file']}, expected one; renew the mutant")
+    return path, text.replace(entry["old"], entry["new"])
+
+
+def put_in(path: Path, text: str) -> None:
+    """Have this process import ``text`` for a module, or read it where the file holds data."""
+    if path.suffix == ".py":
+        plain = importlib.machinery.SourceFileLoader.get_code
+
+        def get_code(self, name):
+            if Path(self.get_filename(name)) == path:
+                return compile(text, str(path), "exec")
+            return plain(self, name)
+
+        importlib.machinery.SourceFileLoader.get_code = get_code
+    else:
+        opened = builtins.open
+
+        def open_(file, mode="r", *args, **kwargs):
+            if not isinstance(file, int) and Path(os.fsdecode(file)) == path:
+                return io.BytesIO(text.encode()) if "b" in mode else io.StringIO(text)
+            return opened(file, mode, *args, **kwargs)
+
+        builtins.open = io.open = open_
+
+
+def child(tests: list[str], change: tuple[Path, str] | None) -> int:
+    """Start a process that runs some tests and stops at the first that fails; its identifier."""
+    if pid := os.fork():
+        return pid
+    status = 70
+    try:
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        import pytest
+
+        if change:
+            put_in(*change)
+        places = [str(ROOT / "tests" / test) for test in tests]
+        status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *places]))
+    finally:
+        os._exit(status)
+
+
+def run(work: list[tuple[object, list[str], tuple | None]], jobs: int):
+    """Yield the key of each piece of work with how its test ended: an exit status, negative for a signal."""
+    waiting, running = list(work), {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            key, tests, change = waiting.pop(0)
+            running[child(tests, change)] = key
+        pid, status = os.wait()
+        yield running.pop(pid), os.waitstatus_to_exitcode(status)
+
+
+def chosen(words: list[str]) -> list[dict]:
+    """The mutants that one of the words occurs in; all without a word."""
+    entries = tomllib.loads(LIST.read_text("utf-8"))["mutant"]
+    return [e for e in entries if not words or any(w in text for w in words for text in e.values())]
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__.splitlines()[0])
+    parser.add_argument("words", nargs="*", help="run the mutants that one of these occurs in (default: all)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at once")
+    args = parser.parse_args(argv)
+    os.chdir(ROOT)
+    sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    entries, start = chosen(args.words), time.monotonic()
+    for name in HEAVY:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    tests = sorted({e["test"] for e in entries})
+    failing = set()
+    if [status for _, status in run([("all", tests, None)], 1)] != [0]:
+        failing = {test for test, status in run([(t, [t], None) for t in tests], args.jobs) if status != 0}
+    for test in sorted(failing):
+        print(f"does not pass on the code as it is: {test}", flush=True)
+    work, wrong = [], 0
+    for n, entry in enumerate(entries):
+        try:
+            work.append((n, [entry["test"]], mutated(entry)))
+        except ValueError as error:
+            wrong += 1
+            print(f"cannot be put in: {error}: {entry['old']!r}", flush=True)
+    killed = 0
+    for n, status in run([each for each in work if each[1][0] not in failing], args.jobs):
+        if status in (1, -signal.SIGPROF):
+            killed += 1
+            continue
+        entry = entries[n]
+        how = "survived" if status == 0 else f"ended with {status}, so nothing is known"
+        print(f"{how}: {entry['file']}: {entry['old']!r} -> {entry['new']!r}, in spite of {entry['test']}", flush=True)
+    print(f"{killed} of {len(entries)} mutants noticed, {wrong} out of date, {len(failing)} tests that fail by "
+          f"themselves; {time.monotonic() - start:.0f} s")
+    return int(killed < len(entries))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""Scalar features of cells whose answers are known: each a value, or the reason why there is none."""
+
+import numpy as np
+import pytest
+
+from patchtype import families
+from patchtype.recordings import scalars
+from patchtype.recordings.cell import extract
+from patchtype.recordings.nwb import RawSweep
+from patchtype.recordings.protocols import Prepared
+from patchtype.recordings.spikes import SpikeExtractor, peaks, width_suprathreshold, with_slow
+
+from . import analytic
+
+FAMILY = {-75: 0, -50: 0, -25: 0, 0: 0, 25: 0, 50: 2, 75: 4, 100: 6, 125: 8}
+
+
+def measured(counts, rate=20_000.0, **options):
+    sweeps = analytic.steps(tuple(counts), rate, counts=counts, **options)
+    return scalars.scalar_features(Prepared(analytic.recording(sweeps, rate)))
+
+
+def codes(found):
+    return [code for code, _ in found.notes]
+
+
+@pytest.mark.parametrize("rate", [10_000.0, 20_000.0, 50_000.0])
+@pytest.mark.parametrize("holding", [0.0, -60.0])
+def test_a_plain_step_protocol_gives_what_was_put_in(rate, holding):
+    found = measured(FAMILY, rate, holding=holding).features
+    assert found["v_baseline"] == pytest.approx(analytic.REST, abs=0.05)
+    assert found["input_resistance"] == pytest.approx(1e3 * analytic.RESISTANCE, rel=0.01)
+    assert found["tau"] == pytest.approx(analytic.TAU, rel=0.02)
+    assert found["sag"] == pytest.approx(0, abs=0.01)
+    assert found["rheobase_i"] == 50
+    assert found["fi_fit_slope"] == pytest.approx(2 / 0.5 / 25, rel=0.01)
+    assert found["maximal_firing_rate"] == pytest.approx(16)
+    assert found["stim_amp_hero"] == 100
+    assert found["avg_rate_hero"] == pytest.approx(12)
+    assert found["mean_isi_hero"] == pytest.approx(0.46 / 6, rel=0.02)
+    assert found["adapt_hero"] == pytest.approx(0, abs=0.01)
+    assert found["peak_deltav_hero"] == pytest.approx(analytic.PEAK - analytic.THRESHOLD, abs=2.5)
+    assert found["width_suprathresh_rheo"] == pytest.approx(0.00068, abs=1e-4)
+    assert found["isi_adapt_ratio"] == pytest.approx(1, abs=0.02)
+
+
+def test_the_number_of_sweeps_behind_a_value_is_given():
+    found = measured(FAMILY)
+    assert {name: found.sweeps[name] for name in ("v_baseline", "input_resistance", "tau", "fi_fit_slope")} == {
+        "v_baseline": 9, "input_resistance": 3, "tau": 3, "fi_fit_slope": 4}
+    one = measured({-50: 0, 50: 2})
+    assert one.sweeps["tau"] == 1 and codes(one) == ["tau_one_sweep"]
+
+
+@pytest.mark.parametrize(("counts", "feature", "why"), [
+    ({25: 0, 50: 2, 75: 4}, "sag", "no hyperpolarising step"),
+    ({25: 0, 50: 2, 75: 4}, "tau", "no hyperpolarising step"),
+    ({-50: 1, 50: 2}, "input_resistance", "spikes in every hyperpolarising step"),
+    ({-50: 0, 25: 0}, "rheobase_i", "no action potential in any step"),
+    ({-50: 0, 50: 2, 75: 4}, "sag_depol", "no depolarising step without action potentials"),
+    ({-50: 0, 50: 1}, "adapt_hero", "one action potential only in the hero sweep (50 pA): no adaptation"),
+    ({-50: 0, 50: 1}, "first_isi_inv_rheo", "one action potential only in the rheobase sweep: no interval"),
+    ({-50: 0, 50: 2}, "fi_fit_slope", "action potentials in 1 sweep of one step height only: no slope"),
+    ({-50: 0, 50: 2, 75: 4}, "width_adapt_ratio", "at most 4 action potentials in a step, expected 5"),
+    ({-50: 0, 50: 2}, "threshold_v_ramp", "no ramp"),
+    ({-50: 0, 50: 2}, "threshold_v_short_square", "no short square, a pulse of at most 10 ms"),
+    ({-50: 0, 50: 2}, "peak_ratio_chirp", "no chirp, or none that is analysed here"),
+    ({-50: 0, 50: 2}, "sag_area", "not defined in the sources we have"),
+    ({-300: 0, 50: 2}, "tau", "the smallest hyperpolarising step is -300 pA, expected one between -200 and 0 pA"),
+])
+def test_what_is_missing_says_why(counts, feature, why):
+    found = measured(counts)
+    assert np.isnan(found.features[feature])
+    assert found.missing[feature] == why
+
+
+def test_sag_needs_a_deflection():
+    found = measured({-5: 0, 50: 2})
+    assert found.missing["sag"] == ("the sweep nearest to -100 mV is deflected by 1.0 mV only, expected a "
+                                    "hyperpolarisation of at least 2 mV")
+
+
+def test_a_step_at_the_limit_counts_where_there_is_none_inside():
+    """The published tables leave out -100 pA; where nothing smaller was recorded it is all there is."""
+    inside, at = measured({-100: 0, -50: 0, 50: 2}), measured({-150: 0, -100: 0, 50: 2})
+    assert inside.sweeps["input_resistance"] == 1 and "step_large" not in codes(inside)
+    assert at.features["input_resistance"] == pytest.approx(1e3 * analytic.RESISTANCE, rel=0.01)
+    assert dict(at.notes)["step_large"] == ("found no hyperpolarising step smaller than 100 pA; input resistance and "
+                                            "time constant come from -100 pA")
+
+
+def test_the_f_i_fit_does_not_run_through_depolarisation_block():
+    counts = {-50: 0, 50: 2, 75: 4, 100: 6, 125: 8, 150: 3, 175: 1}
+    found = measured(counts)
+    assert found.features["fi_fit_slope"] == pytest.approx(2 / 0.5 / 25, rel=0.01)
+    assert found.sweeps["fi_fit_slope"] == 4
+    assert dict(found.notes)["depolarisation_block"] == (
+        "found that the rate falls from 16 to 2 Hz from 150 pA on (depolarisation block); the f-I slope is fitted "
+        "below")
+    published = scalars.scalar_features(Prepared(analytic.recording(analytic.steps(
+        tuple(counts), counts=counts), 20_000.0)), as_published=True)
+    rates = np.array([counts[pa] / 0.5 for pa in (50, 75, 100, 125, 150, 175)])
+    assert published.features["fi_fit_slope"] == pytest.approx(np.polyfit(range(50, 176, 25), rates, 1)[0], rel=0.02)
+    assert "as in the published tables" in dict(published.notes)["depolarisation_block"]
+
+
+def test_a_cell_that_fires_at_rest_has_its_rheobase_with_a_note():
+    found = measured({-50: 0, 0: 2, 50: 4, 75: 6})
+    assert found.features["rheobase_i"] == 50
+    assert dict(found.notes)["fires_at_rest"].startswith("found 2 action potentials without a step")
+
+
+def slow_train(rise_s):
+    """Five peaks of 50 mV that rise so slowly; at 50 kHz."""
+    t = np.arange(50_000) / 50_000
+    v = np.full(len(t), -60.0)
+    for start in (0.2, 0.3, 0.4, 0.5, 0.6):
+        inside = (t >= start) & (t < start + 2 * rise_s)
+        v[inside] = -60 + 50 * np.sin(np.pi * (t[inside] - start) / (2 * rise_s)) ** 2
+    return t, v + np.random.default_rng(0).normal(0, 0.02, len(t))
+
+
+def test_slow_action_potentials_are_counted():
+    """50 mV in 4 ms is 20 mV/ms at its steepest, below ipfx's cutoff after the filter."""
+    t, v = slow_train(0.0045)
+    extractor = SpikeExtractor(start=0.1, end=0.9)
+    assert len(extractor.process(t, v, 0 * v)) == 0
+    spikes, lost = with_slow(extractor, t, v, 0 * v)
+    assert (len(spikes), lost) == (5, 0)
+
+
+def test_peaks_that_are_no_action_potentials_are_told():
+    t, v = slow_train(0.03)
+    spikes, lost = with_slow(SpikeExtractor(start=0.1, end=0.9), t, v, 0 * v)
+    assert (len(spikes), lost) == (0, 5)
+    assert peaks(t, v, 0.1, 0.45) == 3
+
+
+def test_width_between_threshold_and_peak():
+    raw = analytic.long_square(150, np.random.default_rng(0))
+    t = np.arange(len(raw.v_mv)) / analytic.RATE
+    spike = SpikeExtractor(start=0.6, end=1.6).process(t, raw.v_mv, raw.i_pa).iloc[0]
+    half = (spike["threshold_v"] + spike["peak_v"]) / 2
+    at = int(spike["peak_index"])
+    above = raw.v_mv[at - 50:at + 100] > half
+    assert width_suprathreshold(t, raw.v_mv, spike) == pytest.approx(above.sum() / analytic.RATE, abs=3e-5)
+
+
+def test_human_features_obey_the_identities_of_the_published_table(sweeps):
+    """Relations that hold in every row of the public human table."""
+    found = extract(analytic.recording(sweeps)).features
+    spikes = analytic.spike_times(found["stim_amp_hero"])
+    intervals = np.diff(spikes)
+    assert found["mean_isi_hero"] == pytest.approx(intervals.mean(), rel=0.01)
+    assert found["isi_norm_sq_var_hero"] == pytest.approx(0, abs=1e-4)
+    assert found["adapt_max"] >= found["adapt_mean"] and found["isi_cv_max"] >= found["isi_cv_mean"]
+    for ending in ("rheo", "hero"):
+        assert found[f"trough_deltav_{ending}"] == pytest.approx(
+            found[f"fast_trough_deltav_{ending}"] + found[f"trough_slowdeltav_{ending}"])
+        assert found[f"upstroke_downstroke_ratio_{ending}"] == pytest.approx(
+            found[f"upstroke_{ending}"] / -found[f"downstroke_{ending}"])
+
+
+def test_every_feature_has_its_definition():
+    from patchtype.recordings.definitions import definitions
+
+    table = definitions()
+    assert table.index.tolist() == families.features().index.tolist()
+    assert (table[["definition", "sweep"]].map(len) > 0).all(axis=None)
+    assert table["definition"].str.fullmatch(r"[^.].*[^.]").all()  # one sentence, its point is put by the page
+    measured_here = [name for name in table.index if name not in scalars.NEVER and not name.endswith("_chirp")]
+    assert not table.loc[measured_here, "definition"].str.contains("not measured").any()
+
+
+def test_a_sweep_of_zero_picoampere_is_a_step_of_its_protocol():
+    raw = analytic.steps((-50, 0, 50), counts={50: 2})
+    assert scalars.scalar_features(Prepared(analytic.recording(raw, 20_000.0))).sweeps["v_baseline"] == 3
+    coded = [RawSweep("X3LP_Rheo", s.i_pa, s.v_mv) for s in raw]  # ipfx drops it
+    assert scalars.scalar_features(Prepared(analytic.recording(coded, 20_000.0))).sweeps["v_baseline"] == 2
+
+
+def test_the_book_shows_the_definitions_as_they_are():
+    from pathlib import Path
+
+    from patchtype.recordings.definitions import page
+
+    written = Path(__file__).parents[2] / "book" / "fragments" / "features.md"
+    assert written.read_text() == page(), "write it with `python -m patchtype.recordings.definitions`"
