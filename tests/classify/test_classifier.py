@@ -44,7 +44,7 @@ def test_training_again_gives_the_shipped_models(human):
         assert again["margin"] == pytest.approx(shipped_["margin"], abs=1e-3)
 
 
-@pytest.mark.parametrize("species", SPECIES)
+@pytest.mark.parametrize("species", ["human", pytest.param("mouse", marks=pytest.mark.slow)])
 def test_the_figures_of_the_card_are_those_of_the_kept_predictions(species):
     model = load(species)
     again = training.figures(kept_predictions(species), model.classes, MISS[species], training.full_cells(species))
@@ -73,8 +73,8 @@ def test_the_limits_that_ship_are_those_of_the_kept_predictions(species):
 
 
 #: Macro-F1 that each pattern has to reach, nested and calibrated as shipped.
-GOALS = {("mouse", "full"): 0.905, ("mouse", "steps only"): 0.89, ("human", "steps only"): 0.80,
-         ("human", "steps only, layer known"): 0.84}
+GOALS = {("mouse", "full"): 0.905, ("mouse", "steps only"): 0.89, ("human", training.FULL): 0.82,
+         ("human", "steps only"): 0.80, ("human", "steps only, layer known"): 0.84}
 
 
 @pytest.mark.parametrize(("species", "pattern"), GOALS)
