@@ -68,7 +68,7 @@ def sentence(answer: Answer) -> str:
         asked = _asked(answer)
         why = (f"{row['missing']} of {len(asked)} features are missing{_lack(answer)}"
                if row["missing"] > judgement.missing_limit
-               else f"its distance is {row['distance']:.1f}, the limit {judgement.distance_limit:.1f}")
+               else f"its distance is {row['distance']:.1f}, the limit {judgement.distance_limit:.1f}{_oddest(answer)}")
         return (f"No answer: this cell is unlike the {answer.species} interneurons that the classifier has learnt from "
                 f"({why}). The likeliest subclass would be {best}; do not rely on it.")
     if row["verdict"] == "excitatory":
@@ -105,6 +105,15 @@ def _gaps(answer: Answer) -> list[tuple[str, str]]:
 def _lack(answer: Answer) -> str:
     gaps = _gaps(answer)
     return f", most of them because: {gaps[0][1]}" if gaps else ""
+
+
+def _oddest(answer: Answer) -> str:
+    """The features that make a cell unlike the others, of those that its pattern asks for."""
+    if answer.features is None:
+        return ""
+    asked = answer.features.where(answer.features.index.isin(_asked(answer)))
+    found = load(answer.species).models.novelty.oddest(asked.to_numpy(float))
+    return "; most unusual: " + ", ".join(_words(asked.index[k]).replace(",", "") for k in found)
 
 
 def recorded(answer: Answer) -> str:
