@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,8 +39,12 @@ def newest() -> str:
 
 @pytest.fixture(scope="module")
 def wheel(root, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    words = ["wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, root]
+    folder, copy = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("copy")
+    for name in ("src", "science"):
+        shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, copy)
+    words = ["wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, copy]
     subprocess.run([sys.executable, "-m", "pip", *words], check=True, capture_output=True)
     (path,) = folder.glob("patchtype-*.whl")
     return path
