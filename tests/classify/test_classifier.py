@@ -44,7 +44,7 @@ def test_training_again_gives_the_shipped_models(human):
         assert again["margin"] == pytest.approx(shipped_["margin"], abs=1e-3)
 
 
-@pytest.mark.parametrize("species", SPECIES)
+@pytest.mark.parametrize("species", ["human", pytest.param("mouse", marks=pytest.mark.slow)])
 def test_the_figures_of_the_card_are_those_of_the_kept_predictions(species):
     model = load(species)
     again = training.figures(kept_predictions(species), model.classes, MISS[species], training.full_cells(species))
@@ -73,8 +73,8 @@ def test_the_limits_that_ship_are_those_of_the_kept_predictions(species):
 
 
 #: Macro-F1 that each pattern has to reach, nested and calibrated as shipped.
-GOALS = {("mouse", "full"): 0.905, ("mouse", "steps only"): 0.89, ("human", "steps only"): 0.80,
-         ("human", "steps only, layer known"): 0.84}
+GOALS = {("mouse", "full"): 0.905, ("mouse", "steps only"): 0.89, ("human", training.FULL): 0.82,
+         ("human", "steps only"): 0.80, ("human", "steps only, layer known"): 0.84}
 
 
 @pytest.mark.parametrize(("species", "pattern"), GOALS)
@@ -85,7 +85,7 @@ def test_the_goals_are_reached(species, pattern):
 @pytest.mark.parametrize("species", SPECIES)
 def test_promises_are_kept_in_every_pattern(species):
     for figures in load(species).about["figures"].values():
-        assert figures["log_loss"] < figures["log_loss_uncalibrated"] + 0.005 and figures["calibration_error"] < 0.06
+        assert figures["log_loss"] < figures["log_loss_uncalibrated"] + 0.01 and figures["calibration_error"] < 0.06
         assert abs(figures["false_alarms"] - FALSE_ALARM) < 0.02
         assert abs(figures["excitatory_alarms"] - EXCITATORY_ALARM) < 0.015
         assert figures["accuracy_answered"] > figures["accuracy"]
@@ -105,7 +105,7 @@ def test_probabilities_do_not_depend_on_the_company_of_a_cell(human):
 def test_columns_may_come_in_any_order_but_none_may_be_absent(human):
     model, table = load("human"), human.table.head(5)
     pd.testing.assert_frame_equal(model.answers(table), model.answers(table[table.columns[::-1]]))
-    with pytest.raises(WeightsError, match="found no column 'tau', expected the 60 features of the human classifier"):
+    with pytest.raises(WeightsError, match="found no column 'tau', expected the 56 features of the human classifier"):
         model.answers(table.drop(columns="tau"))
 
 
@@ -207,15 +207,17 @@ def test_the_answers_of_a_fold_do_not_depend_on_its_labels(small):
     chosen = [("downward",)]
     before = nesting.answers(table[table["model"] == "steps only"], 0.2)
     judged = before["fold"] == 0
-    inside = cohort.table.index.isin(before.index[judged])
-    cells = cohort.cells.assign(subclass=np.where(inside, "Sst", cohort.cells["subclass"]))
+    inside = np.flatnonzero(cohort.table.index.isin(before.index[judged]))
+    labels = cohort.cells["subclass"].to_numpy(copy=True)
+    labels[inside] = np.random.default_rng(0).permutation(labels[inside])
+    cells = cohort.cells.assign(subclass=labels)
     changed = type(cohort)(cells, cohort.table, cohort.families, cohort.classes, cohort.excluded)
     fold = np.zeros(len(cohort), int)
     for k in range(3):
         fold[cohort.table.index.isin(before.index[before["fold"] == k])] = k
     after = nesting.answers(nesting.of_folds(changed, others, fold, chosen), 0.2)
     after = after[after["fold"] == 0]
-    assert (after["true"] == "Sst").all()
+    assert (after["true"] != before.loc[judged, "true"]).mean() > 0.3
     pd.testing.assert_frame_equal(before[judged].drop(columns="true"), after.drop(columns="true"))
 
 

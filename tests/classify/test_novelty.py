@@ -45,6 +45,15 @@ def test_units_do_not_matter():
     assert a == pytest.approx(b, abs=1e-6)
 
 
+def test_the_feature_that_was_changed_is_the_oddest():
+    x, y = training()
+    novelty = Novelty.fit(x, y)
+    for column in range(8):
+        far = x[:1].copy()
+        far[:, column] = 1e3
+        assert novelty.oddest(far[0], 1).tolist() == [column]
+
+
 def test_the_wrong_combination_of_ordinary_values_is_noticed():
     rng = np.random.default_rng(0)
     first = rng.normal(size=1000)

@@ -38,7 +38,7 @@ def test_every_group_has_the_features_of_the_classifier_and_all_verdicts_add_up(
 
 
 def test_groups_whose_files_cannot_be_had_are_left_out(monkeypatch):
-    def nowhere(species):
+    def nowhere(species, feature_set):
         raise cohorts.DataUnavailable("offline")
     monkeypatch.setattr(guard, "cell_types", nowhere)
     names = [name for name, _ in strangers.strangers("mouse")]
@@ -62,7 +62,7 @@ def test_models_writes_weights_and_a_card_and_a_missing_table_writes_nothing(tmp
     assert {p.name for p in (tmp_path / "made").iterdir()} == {"human.safetensors", "human.json", "CARD.md"}
     again = archive.load("classifier_human", fitting.load("human"))
     assert again["margin"].to_numpy() == pytest.approx(kept["margin"].to_numpy())
-    assert "human: macro-F1" in capsys.readouterr().out
+    assert "human, steps only: macro-F1" in capsys.readouterr().out
 
     def nowhere(species):
         raise cohorts.DataUnavailable("no tables here")
@@ -96,10 +96,11 @@ def test_the_guard_reads_only_what_the_database_gives():
 @pytest.mark.parametrize(("species", "found", "alarms"), [("mouse", 0.9, 0.1), ("human", 0.8, 0.4)])
 def test_most_excitatory_cells_of_new_donors_get_no_answer(species, found, alarms):
     model, others = load(species), guard.specimens(species).held_out
-    answers = model.answers(others.table.reindex(columns=list(model.features)))
-    silent = answers["verdict"].isin(["excitatory", "unlike"]).to_numpy()
+    said, judgement = strangers.scored(model, others.table, others.donors), model.judgements[strangers.STEPS]
+    excitatory = (said["margin"] > judgement.margin_limit).to_numpy()
+    silent = excitatory | (said["distance"] > judgement.distance_limit).to_numpy()
     assert silent[others.spiny].mean() > found > silent[~others.spiny].mean() + 0.4
-    assert answers.loc[~others.spiny, "excitatory"].mean() < alarms
+    assert excitatory[~others.spiny].mean() < alarms
 
 
 def test_a_guard_on_fewer_features_ranks_the_cells_of_another_laboratory():

@@ -28,8 +28,9 @@ these protocols, with all other features left out; a cell is answered by the ric
 classifier was trained on cells as they had been recorded. There, which protocol was missing told of the subclass, and
 where a protocol is missing in a user's cell it told wrongly.
 
-Human answers use {n_human} features of the human table that steps give. Ramps and short squares add nothing to them
-(macro-F1 of development donors 0.81 with, 0.82 without), so human cells have two patterns. Mouse answers use features
+Human answers use {n_human} features of the human table that steps give, those whose definition is published. Ramps and
+short squares add nothing to them (macro-F1 of development donors 0.81 with, 0.82 without), so human cells have two
+patterns, each with and without a layer. Mouse answers use features
 that mean the same on any rig. Left out are those that change with the time a rig records after a pulse (with them
 nearly every interneuron of the Allen Cell Types Database looks foreign), with the length of a pulse, with the strongest
 step or with a filter.

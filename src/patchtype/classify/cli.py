@@ -86,6 +86,8 @@ def _classify(args: argparse.Namespace) -> int:
         print(f"error: found a file at {args.out}, expected a folder for the pages; give another --out",
               file=sys.stderr)
         return WRONG_CALL
+    for folder in filter(os.path.isdir, args.source):
+        sources.find(folder)  # an empty one among others is a mistake, too
     assets = sources.find(args.source)
     note = "Not compared with published cells, as asked."
     if not args.no_reference and (note := answering.known()[1]):

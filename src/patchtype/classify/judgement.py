@@ -93,5 +93,7 @@ def least(figures: dict) -> tuple[str, int, float]:
     >>> least({"right_answered": {"Sst": (50, 0.9), "Vip": (20, 0.7)}})
     ('Vip', 20, 0.7)
     """
+    if not figures["right_answered"]:
+        return "none", 0, float("nan")
     subclass = min(figures["right_answered"], key=lambda c: figures["right_answered"][c][1])
     return subclass, *figures["right_answered"][subclass]

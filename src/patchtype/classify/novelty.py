@@ -91,6 +91,17 @@ class Novelty(Arrays):
         """(N,) number of features that training cells have and a cell lacks."""
         return (np.isnan(np.asarray(x, float)) & ~np.isnan(self.median)).sum(axis=1)
 
+    def oddest(self, x, n: int = 3) -> np.ndarray:
+        """Positions of the ``n`` features of one cell ``x`` (P,) that lie farthest from its nearest class, each alone.
+
+        >>> novelty = Novelty(np.zeros(3), np.ones(3), np.zeros((1, 3)), np.eye(3)[None])
+        >>> novelty.oddest([0.1, -5.0, np.nan], 2).tolist()
+        [1, 0]
+        """
+        spread = np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
+        away = np.nan_to_num(np.abs(self.scaled(x) - self.means) / spread)
+        return np.argsort(-away[(away ** 2).mean(axis=1).argmin()], kind="stable")[:n]
+
     def apart(self, x, others) -> np.ndarray:
         """(N, M) distance of cells from other cells: root mean square of scaled differences they share."""
         a, b = self.scaled(x)[:, None], self.scaled(others)[None]

@@ -27,10 +27,11 @@ READS = {"mouse": ("ramp", "short_square", "downward"), "human": ("downward", LA
 #: Layers whose cells a classifier has learnt from.
 LAYERS = {"human": ("2", "3", "4", "5", "6")}
 #: Features that no answer uses: those of the chirp, which few cells have; those that change with the rig, its filter,
-#: the time it records after a pulse, the length of a pulse or the strongest step; and those that fewer than six in ten
-#: cells have.
+#: the time it records after a pulse, the length of a pulse or the strongest step; those that fewer than six in ten
+#: cells have; and those whose definition is published nowhere, so that no recording gives them.
 LEFT_OUT = re.compile(r"slow_trough|peak_to_trough|_chirp$|^threshold_t_ramp$|^threshold_i_short_square$|1khz"
-                      r"|^maximal_firing_rate$|^stim_amp_hero$|^trough_deltav_short_square$|^adp_v_last|^sag_tau$|^mean_isi_rheo$|^first_isi_inv_rheo$")
+                      r"|^maximal_firing_rate$|^stim_amp_hero$|^trough_deltav_short_square$|^adp_v_last|^sag_tau$"
+                      r"|^mean_isi_rheo$|^first_isi_inv_rheo$|^sag_area|^postap_slope")
 
 
 @cache

@@ -23,8 +23,6 @@ from patchtype.recordings.text import clean
 
 #: Features shown, those of the families that spoke loudest.
 SHOWN_FAMILIES = 3
-#: Endings of feature names, and the sweep that they mean.
-_SWEEPS = {"_rheo": ", at rheobase", "_ramp": ", on a ramp", "_short_square": ", short pulse", "_hero": ", hero sweep"}
 _UNITS = {"MOhm": "MΩ", "GOhm": "GΩ", "1": ""}
 #: Characters of a name or sentence from a file that a page shows.
 _NAME, _SENTENCE = 80, 600
@@ -68,7 +66,7 @@ def sentence(answer: Answer) -> str:
         asked = _asked(answer)
         why = (f"{row['missing']} of {len(asked)} features are missing{_lack(answer)}"
                if row["missing"] > judgement.missing_limit
-               else f"its distance is {row['distance']:.1f}, the limit {judgement.distance_limit:.1f}")
+               else f"its distance is {row['distance']:.1f}, the limit {judgement.distance_limit:.1f}{_oddest(answer)}")
         return (f"No answer: this cell is unlike the {answer.species} interneurons that the classifier has learnt from "
                 f"({why}). The likeliest subclass would be {best}; do not rely on it.")
     if row["verdict"] == "excitatory":
@@ -105,6 +103,15 @@ def _gaps(answer: Answer) -> list[tuple[str, str]]:
 def _lack(answer: Answer) -> str:
     gaps = _gaps(answer)
     return f", most of them because: {gaps[0][1]}" if gaps else ""
+
+
+def _oddest(answer: Answer) -> str:
+    """The features that make a cell unlike the others, of those that its pattern asks for."""
+    if answer.features is None:
+        return ""
+    asked = answer.features.where(answer.features.index.isin(_asked(answer)))
+    found = load(answer.species).models.novelty.oddest(asked.to_numpy(float))
+    return "; most unusual: " + ", ".join(_words(asked.index[k]).replace(", ", " of the ") for k in found)
 
 
 def recorded(answer: Answer) -> str:
@@ -213,12 +220,13 @@ def _features(answer: Answer) -> list[tuple]:
 
 
 def _words(name: str) -> str:
-    for ending, words in _SWEEPS.items():
-        if name.endswith(ending):
-            name = name.removesuffix(ending) + words
-    name = name.replace("upstroke_downstroke", "upstroke/downstroke").replace("_v,", ",")
-    name = name.replace("rheobase_i", "rheobase").replace("threshold_i,", "threshold current,")
-    return name.replace("_", " ").replace("deltav", "ΔV").replace(" isi", " ISI").replace("fi fit", "f-I")
+    """A feature in a reader's words, without its unit.
+
+    >>> _words("width_rheo"), _words("latency_rheo"), _words("sag")
+    ('spike width', 'latency at rheobase', 'sag')
+    """
+    label = families.label(name)
+    return label if families.unit(name) == "1" else label.rpartition(" (")[0]
 
 
 def _value(value: float, name: str) -> str:

@@ -53,7 +53,17 @@ def figures(nested: pd.DataFrame, classes, miss: float, full=None) -> dict[str, 
     if full is not None:
         steps = parts[patterns.name(("downward",))]
         parts = {FULL: steps[steps.index.isin(full)]} | parts
-    return {name: figures_of(part, classes) for name, part in parts.items()}
+    found = {name: figures_of(part, classes) for name, part in parts.items()}
+    p, y = _told(parts[nesting.AS_RECORDED], classes)
+    found[nesting.AS_RECORDED]["calibration_error_interval"] = calibration.donor_interval(
+        calibration.expected_calibration_error, p, y, parts[nesting.AS_RECORDED]["donor"])
+    return found
+
+
+def _told(answers: pd.DataFrame, classes) -> tuple[np.ndarray, np.ndarray]:
+    """(N, C) calibrated probabilities and (N,) true classes."""
+    return answers[[f"p_{c}" for c in classes]].to_numpy(), pd.Categorical(
+        answers["true"], categories=list(classes)).codes.astype(int)
 
 
 def figures_of(answers: pd.DataFrame, classes) -> dict:
@@ -62,19 +72,17 @@ def figures_of(answers: pd.DataFrame, classes) -> dict:
     ``right_answered``: subclass → how many of its cells are answered, and the share of them that is right.
     """
     classes = list(classes)
-    y = pd.Categorical(answers["true"], categories=classes).codes.astype(int)
-    raw, p = (answers[[f"{kind}_{c}" for c in classes]].to_numpy() for kind in ("raw", "p"))
+    (p, y), raw = _told(answers, classes), answers[[f"raw_{c}" for c in classes]].to_numpy()
     sets = np.array([[c in row.split() for c in classes] for row in answers["set"]])
     answered = answers[answers["verdict"] == "answered"]
     right = (answered["subclass"] == answered["true"]).groupby(answered["true"]).agg(["size", "mean"])
-    interval = calibration.donor_interval(calibration.expected_calibration_error, p, y, answers["donor"])
     named = p.argmax(axis=1)
     return {
         "cells": len(y), "donors": int(answers["donor"].nunique()),
         "macro_f1": f1_score(y, named, average="macro"), "accuracy": accuracy_score(y, named),
         "f1": dict(zip(classes, f1_score(y, named, average=None).tolist(), strict=True)),
         "macro_f1_uncalibrated": f1_score(y, raw.argmax(axis=1), average="macro"),
-        "calibration_error": calibration.expected_calibration_error(p, y), "calibration_error_interval": interval,
+        "calibration_error": calibration.expected_calibration_error(p, y),
         "calibration_error_uncalibrated": calibration.expected_calibration_error(raw, y),
         "brier": calibration.brier(p, y), "log_loss": calibration.log_loss(p, y),
         "log_loss_uncalibrated": calibration.log_loss(raw, y),
