@@ -250,7 +250,7 @@ def test_a_faulty_download_costs_one_cell_until_the_next_run(expected, served, t
     (OSError(5, "Input/output error"), "file_unreadable"), (ZeroDivisionError("oops"), "unexpected_error"),
 ])
 def test_whatever_happens_around_a_file_costs_that_file_only(served, tmp_path, monkeypatch, error, code):
-    def fails(*args):
+    def fails(*args, **options):
         raise error
     monkeypatch.setattr(sources, "fetched", fails)
     table = batch.run(sources.find("000020/0.1", served.api)[:2], tmp_path, progress=False)

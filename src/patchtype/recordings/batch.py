@@ -116,7 +116,7 @@ def _streamed(asset: sources.Asset, options: Options) -> list[Cell]:
             raise why
         if not checked:
             for cell in found:
-                cell.verdict.add("not_verified", "the file was streamed in part, so it could not be compared with a "
+                cell.verdict.add("reader", "the file was streamed in part, so it could not be compared with a "
                                  "checksum")
         return found
 

@@ -43,12 +43,6 @@ REASONS = MappingProxyType({
     "download_failed": "A file that cannot be fetched says nothing about the cell; run again.",
     "download_damaged": "Size or checksum differ from what the archive states; run again.",
 })
-#: What a reader or the batch notes without cost: code → why it is told. `quality` makes a rule of each of these, too.
-NOTES = MappingProxyType({
-    "reader_note": "What the reader did changes how the numbers are understood.",
-    "sweeps_set_aside": "A sweep that cannot be read costs only what needed it.",
-    "not_verified": "Without a comparison of checksums nobody knows whether the file came whole.",
-})
 #: Reasons that say nothing about the cell: such a verdict is not kept, the next run tries again.
 TRANSIENT = frozenset({
     "file_unreadable", "file_locked", "medium_failed", "filter_missing", "too_slow", "download_failed",
