@@ -431,7 +431,9 @@ def test_several_processes_give_what_one_gives(tmp_path, human_table):
     assets = [Asset(str(k), str(tmp_path / f"{k}.csv")) for k in range(3)]
     question = many.Question("human", compare=False)
     one, two = (many.run(assets, tmp_path / f"out{jobs}", question, jobs, progress=False) for jobs in (0, 2))
-    assert one == two
+    for first, second in zip(one, two, strict=True):
+        assert first.keys() == second.keys() and first["sentence"] == second["sentence"]
+        assert first["p_Pvalb"] == pytest.approx(second["p_Pvalb"], abs=1e-9)
 
 
 @pytest.mark.slow
