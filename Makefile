@@ -131,6 +131,12 @@ test: book  ## build the book, then run every test
 test-fast: env  ## the quick tests only, without building
 	$(BIN)/python -m pytest -q -m "not slow and not browser and not network" --doctest-modules src tests
 
+.PHONY: mutants fuzz
+mutants: env  ## put small errors into the code, one by one: does a quick test notice each?
+	@$(BIN)/python -m tests.mutants --jobs $(JOBS)
+fuzz: env  ## two minutes of harmed recordings, tables and notebooks (longer: python -m tests.fuzz --minutes 20)
+	@$(BIN)/python -m tests.fuzz
+
 .PHONY: lint
 lint: env  ## code style, notebook pairs, numbers typed into prose, workflows
 	$(BIN)/ruff check src tests benchmarks $(wildcard notebooks/*.ipynb)

@@ -39,8 +39,8 @@ def newest() -> str:
 @pytest.fixture(scope="module")
 def wheel(root, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, root],
-                   check=True, capture_output=True)
+    words = ["wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, root]
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True, capture_output=True)
     (path,) = folder.glob("patchtype-*.whl")
     return path
 

@@ -25,7 +25,8 @@ class BookError(Exception):
 class Settings:
     """What is special to one book: the table ``[tool.bookpress]`` of its ``pyproject.toml``. Entries may be left out.
 
-    ``packages``, ``kept``: packages below ``src`` and the folder of kept predictions that a bundle takes along.
+    ``package``: what pip installs where a chapter runs without the repository. ``packages``, ``kept``: packages
+    below ``src`` and the folder of kept predictions that a bundle takes along.
     ``ledger``: ``"module:function"`` that makes the ledger's Markdown of all results. ``fingerprint``: one that
     gives the data's hash. ``versions``: packages whose version the pages tell. ``cohorts``: what a chapter's
     ``cohort`` may be; a page made from one of ``simulated`` says so. ``preview``: a picture that links to the book
@@ -34,6 +35,7 @@ class Settings:
     told.
     """
 
+    package: str = ""
     packages: tuple[str, ...] = ()
     kept: str = "science"
     ledger: str = ""

@@ -79,7 +79,8 @@ class Opening:
         packed = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
         return (
             f'<div class="opening"><script type="application/json">{packed}</script>{self._recording()}'
-            f'<div class="opening-model"><p class="opening-title">What would a classifier call this cell?</p>'
+            f'<div class="opening-model"><p class="opening-title">Set a cell’s features, and see '
+            f"what a classifier calls it</p>"
             f"{self._table()}</div></div>"
         )
 

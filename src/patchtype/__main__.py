@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import io
 import os
 import sys
 
@@ -44,6 +45,9 @@ EXTRAS = {"arbor": "simulate", "dandi": "dandi", "aiohttp": "dandi", "fsspec": "
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit status, see `EXIT_STATUS`."""
     words = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that a terminal cannot show must not end a command
+            stream.reconfigure(errors="backslashreplace")
     top = _parser()
     if not words:
         top.print_help(sys.stderr)

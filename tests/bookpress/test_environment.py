@@ -175,7 +175,7 @@ def test_who_and_where_stands_in_one_file_and_is_the_same_everywhere(root, wante
     for path in tracked or ["README.md", "book/intro.md"]:
         if Path(path).suffix in {".md", ".yml", ".toml", ".cff", ".json"} and (root / path).is_file():
             text = (root / path).read_text("utf-8")
-            address = r"https://(?:github\.com/[\w-]+/cross-species-ephys|[\w-]+\.github\.io/[\w-]+)\b"
+            address = r"https://(?:github\.com/[\w-]+/cross-species-ephys|[\w-]+\.github\.io/[\w-]+)(?![\w-])"
             for found in re.findall(address, text):
                 assert found in (repository, pages), f"{path} names {found}"
 

@@ -161,7 +161,7 @@ class TestPlace:
             shown.goto(f"{site}/page.html")
             box = "(all => [all.scrollWidth, all.clientWidth])(document.querySelector('.figure-open'))"
             inside, seen = shown.evaluate(box)
-            assert inside == 660
+            assert inside == 880
             assert seen < 390
             assert shown.evaluate(OVERFLOW) == 0
             shown.set_viewport_size({"width": 1280, "height": 900})

@@ -42,7 +42,7 @@ def test_a_table_is_read(tmp_path):
     ("table", "what"),
     [
         ("[tool", "is not TOML"),
-        ("[tool.bookpress]\ncohort = ['real']", "found 'cohort' in .*, expected one of packages, kept, ledger"),
+        ("[tool.bookpress]\ncohort = ['real']", "found 'cohort' in .*, expected one of package, packages, kept"),
         ("[tool.bookpress]\ncohorts = 'real'", r"cohorts in \[tool.bookpress\] is 'real', expected a list"),
         ("[tool.bookpress]\nledger = ['a']", "expected a str"),
     ],

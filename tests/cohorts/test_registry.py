@@ -95,8 +95,36 @@ def test_the_data_folder_comes_first(server, cache, tmp_path, monkeypatch):
 def test_a_damaged_file_in_the_data_folder_is_not_used(cache, tmp_path, monkeypatch):
     (tmp_path / "cells.csv").write_bytes(CONTENT[:-1])
     monkeypatch.setenv(settings.DATA, str(tmp_path))
-    with pytest.raises(DataUnavailable, match=r"cells.csv has 7,999 bytes .* expected 8,000 bytes .* delete it"):
+    with pytest.raises(DataUnavailable, match=r"cells.csv has 7,999 bytes .* expected 8,000 bytes .* another version; "
+                                              "put the original there, or unset HELPERS_DATA"):
         fetch("cells.csv", known("http://127.0.0.1:9/cells.csv"))
+
+
+@pytest.mark.parametrize(("change", "how"), [
+    (lambda text: text.replace("\n", "\r\n").encode(), "with line ends CRLF"),
+    (lambda text: text.encode("utf-16"), "in utf-16"),
+    (lambda text: text.encode("latin-1"), "in latin-1"),
+    (lambda text: text.replace("\n", "\r\n").encode("utf-16"), "in utf-16 and with line ends CRLF"),
+    (lambda text: text.encode("utf-8-sig"), "in utf-8"),
+])
+def test_a_table_saved_anew_by_another_program_is_told_how(cache, tmp_path, monkeypatch, change, how):
+    text = "cell,donor\n1,Gödel\n2,b\n"
+    row = PublicFile("cells.csv", "http://127.0.0.1:9/", hashlib.sha256(text.encode()).hexdigest(), 25, "cells", "CC0")
+    (tmp_path / "cells.csv").write_bytes(change(text))
+    monkeypatch.setenv(registry.DATA, str(tmp_path))
+    with pytest.raises(DataUnavailable) as error:
+        fetch("cells.csv", {"cells.csv": row})
+    assert str(error.value) == (f"{tmp_path / 'cells.csv'} holds the registered table saved anew {how}; "
+                                "put the original there, or unset HELPERS_DATA to download it")
+
+
+def test_a_cache_that_cannot_be_written_is_no_matter_of_the_network(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.delenv(registry.DATA, raising=False)
+    monkeypatch.setenv(registry.CACHE, str(tmp_path / "file" / "cache"))
+    with pytest.raises(DataUnavailable, match="cannot be written .*; set HELPERS_CACHE to a folder that can") as error:
+        fetch("cells.csv", known("http://127.0.0.1:9/cells.csv"))
+    assert "network" not in str(error.value)
 
 
 def test_a_damaged_cache_is_fetched_again(server, cache):

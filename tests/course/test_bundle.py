@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 from bookpress import files
@@ -53,7 +54,8 @@ def test_a_bundle_holds_all_chapters_the_package_and_no_data(made, root):
         assert {"README.md", "requirements.txt", "LICENSE", "helpers/__init__.py", "patchtype/features.csv"} <= names
         assert not any("__pycache__" in name for name in names)
         assert {f"science/{path.name}" for path in (root / "science").iterdir()} <= names
-        ours = ("patchtype/features.csv", "patchtype/cohorts/simulated/", "teaching/points.csv")  # no public table
+        # No public table.
+        ours = ("patchtype/features.csv", "patchtype/recordings/definitions.csv", "patchtype/cohorts/simulated/", "teaching/points.csv")
         assert [name for name in names if name.endswith(".csv") and not name.startswith(ours)] == []
 
 
@@ -90,9 +92,9 @@ def test_the_first_cell_installs_on_colab(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.colab", sys)
     monkeypatch.setattr(subprocess, "run", lambda words, check: calls.append(words))
     exec(setup_cell(root).source, {})
-    assert [words[:4] for words in calls] == [[sys.executable, "-m", "pip", "install"]] * 2
-    assert calls[1][-1].startswith("git+https://github.com/")
-    assert "--no-deps" in calls[1]
+    repository = yaml.safe_load((root / "_config.yml").read_text())["repository"]
+    package = f"patchtype[notebooks] @ git+{repository['url']}@{repository['branch']}"
+    assert calls == [[sys.executable, "-m", "pip", "install", "-q", package]]
 
 
 def test_slides_hold_each_figure_with_its_words():

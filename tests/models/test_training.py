@@ -14,7 +14,7 @@ from tests.models.conftest import make_cohort
 
 @pytest.mark.parametrize(("values", "best", "epochs"), [
     ([0.5, 0.9, 0.1, 0.9, 0.2, 0.8, 0.7], 1, 4),  # an equal score is no better; two epochs of patience
-    ([0.1, 0.2, 0.3, 0.1, 0.4], 4, 5),
+    ([0.1, 0.05, 0.3, 0.2, 0.4], 4, 5),  # a rise between two falls begins the waiting anew
 ])
 def test_the_weights_of_the_best_epoch_are_kept_and_patience_ends_the_training(monkeypatch, values, best, epochs):
     cohort, seen = make_cohort(), []

@@ -70,6 +70,11 @@ def test_the_part_that_every_sweep_has_is_no_step():
     assert found.quiet_s == pytest.approx(0.5)
 
 
+def test_a_step_may_last_to_the_end_of_the_sweep():
+    found = recognise(given_commands(*[pulses((0.5, 2.0, pa)) for pa in (-10.0, 0.0, 10.0)]))
+    assert [(s.kind, s.end_s, s.amplitude_pa) for s in found.steps] == [("long_square", 2.0, pa) for pa in (-10, 0, 10)]
+
+
 def test_repeats_of_one_step_are_steps_too():
     assert kinds(given_commands(*[pulses((0.5, 1.0, -20.0))] * 3)) == ["long_square"] * 3
 

@@ -127,6 +127,8 @@ def test_slow_action_potentials_are_counted():
     assert len(extractor.process(t, v, 0 * v)) == 0
     spikes, lost = with_slow(extractor, t, v, 0 * v)
     assert (len(spikes), lost) == (5, 0)
+    spikes, lost = with_slow(extractor, t, v, 0 * v, count=False)  # as in the published tables
+    assert (len(spikes), lost) == (0, 5)
 
 
 def test_peaks_that_are_no_action_potentials_are_told():

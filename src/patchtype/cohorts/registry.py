@@ -7,6 +7,7 @@ one written in ``registry.toml``. Downloads go to a temporary file that is renam
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tomllib
 from dataclasses import dataclass
@@ -94,11 +95,25 @@ def _whole(path: Path, row: PublicFile) -> Path:
     """`path` itself if its content is the registered one, else DataUnavailable."""
     found = pooch.file_hash(str(path))
     if found != row.sha256:
-        raise DataUnavailable(
-            f"{path} has {path.stat().st_size:,} bytes and sha256 {found[:12]}…, expected {row.bytes:,} bytes "
-            f"and {row.sha256[:12]}…; it is damaged or another version: delete it and run again"
-        )
+        what = _altered(path.read_bytes(), row.sha256) or (
+            f"has {path.stat().st_size:,} bytes and sha256 {found[:12]}…, expected {row.bytes:,} bytes and "
+            f"{row.sha256[:12]}…: it is damaged or another version")
+        raise DataUnavailable(f"{path} {what}; put the original there, or unset {DATA} to download it")
     return path
+
+
+def _altered(data: bytes, sha256: str) -> str:
+    """What a program that saved the registered file anew has done to it; empty when that cannot be said."""
+    for encoding in ("utf-8-sig", "utf-16", "latin-1", "cp1252"):
+        with contextlib.suppress(UnicodeError):
+            text = data.decode(encoding)
+            lf = text.replace("\r\n", "\n")
+            crlf = lf.replace("\n", "\r\n")
+            for ends, same in {"": text, "with line ends CRLF": lf, "with line ends LF": crlf}.items():
+                if sha256 in (hashlib.sha256(same.encode(coding)).hexdigest() for coding in ("utf-8", "utf-8-sig")):
+                    coded = "" if encoding == "utf-8-sig" and ends else f"in {encoding.removesuffix('-sig')}"
+                    return f"holds the registered table saved anew {' and '.join(filter(None, (coded, ends)))}"
+    return ""
 
 
 def _download(row: PublicFile) -> Path:
@@ -108,8 +123,13 @@ def _download(row: PublicFile) -> Path:
             row.url, known_hash=f"sha256:{row.sha256}", fname=row.name, path=target,
             downloader=pooch.HTTPDownloader(timeout=TIMEOUT_S, progressbar=row.bytes > 2e6),
         ))
-    except (requests.RequestException, OSError) as error:
+    except requests.RequestException as error:
         reason = _reason(error)
+    except OSError as error:
+        raise DataAbsent(
+            f"{row.name} is not in a data folder, and the folder for downloads, {target}, cannot be written "
+            f"({error.strerror or error}); set {CACHE} to a folder that can, or {DATA} to one that holds the file"
+        ) from None
     except ValueError:  # pooch's word for a wrong hash; it has deleted the temporary file
         reason = f"what arrived is not the registered file (expected sha256 {row.sha256[:12]}…)"
     raise DataAbsent(

@@ -36,16 +36,22 @@ def number(low: float, high: float, median: tuple[float, float] | None = None, *
     return pa.Column(float, checks, nullable=True, coerce=True, **options)
 
 
-def identifier(kind: type = str) -> pa.Column:
-    return pa.Column(kind, unique=True, nullable=False, coerce=True)
+def identifier(kind: type = str, *checks: pa.Check) -> pa.Column:
+    return pa.Column(kind, list(checks), unique=True, nullable=False, coerce=True)
 
 
 def text(*allowed: str, nullable: bool = True) -> pa.Column:
     return pa.Column(object, pa.Check.isin(allowed) if allowed else None, nullable=nullable)
 
 
+#: Numbers that the Allen Institute gives to specimens, sessions and donors.
+_ALLEN = pa.Check.in_range(500_000_000, 1_500_000_000, error="not a number such as 601506507")
+_ALLEN_DONOR = pa.Check.in_range(300_000, 600_000, error="not a donor such as 331294")
+_FILE = pa.Check.str_matches(r"^sub-\d{9,10}_ses-\d{9,10}_icephys\.nwb$",
+                             error="not a file such as sub-601506507_ses-601506492_icephys.nwb")
+
 _MOUSE = {
-    "ID": identifier(),
+    "ID": identifier(str, _FILE),
     "vrest": number(-110, -20, (-80, -60)),
     "ri": number(-500, 5000, (100, 400)),
     "tau": number(1, 500, (5, 50)),
@@ -62,18 +68,18 @@ _MOUSE = {
 }
 
 _MOUSE_METADATA = {
-    "cell_specimen_id": identifier(int),
-    "ephys_session_id": identifier(int),
-    "donor_id": pa.Column(int),
-    "structure": text(),
-    "biological_sex": text("M", "F"),
-    "age": pa.Column(object, pa.Check.str_matches(r"^(P\d+|\d+ wks)$", error="not as P55 or 9 wks"), nullable=True),
+    "cell_specimen_id": identifier(int, _ALLEN),
+    "ephys_session_id": identifier(int, _ALLEN),
+    "donor_id": pa.Column(int, _ALLEN_DONOR),
+    "structure": text(nullable=False),
+    "biological_sex": text("M", "F", nullable=False),
+    "age": pa.Column(object, pa.Check.str_matches(r"^(P\d+|\d+ wks)$", error="not as P55 or 9 wks")),
     "T-type Label": text(),
     "MET-type Label": text(),
 }
 
 _MOUSE_SECOND = {
-    "filename": identifier(),
+    "filename": identifier(str, _FILE),
     "rheo_width": number(5e-5, 0.02, (2e-4, 2e-3)),
     "hero_avg_rate": number(0, 500, (2, 100)),
     "hero_first_isi": number(0.001, 2, (0.003, 0.3)),
@@ -98,7 +104,7 @@ _HUMAN_UNITS = {
 }
 
 _HUMAN = {
-    "specimen_id": identifier(int),
+    "specimen_id": identifier(int, _ALLEN),
     "v_baseline": number(-110, -20, (-80, -50)),
     "input_resistance": number(-1000, 5000, (100, 400)),
     "tau": number(0.001, 0.5, (0.005, 0.05)),
@@ -112,19 +118,20 @@ _HUMAN = {
 }
 
 _HUMAN_METADATA = {
-    "specimen_id": identifier(int),
+    "specimen_id": identifier(int, _ALLEN),
     "Donor": pa.Column(str, pa.Check.str_matches(r"^[Hh]\d\d\.\d\d\.\d\d\d$", error="not a donor such as H17.06.003")),
-    "structure": text(),
-    "lobe": text(),
+    "structure": text(nullable=False),
+    "lobe": text(nullable=False),
     "condition": text("acute", "culture", nullable=False),
     "Days_In_culture": number(0, 60),
     "Cortical_layer": text(),
-    "subclass_label": text("PVALB", "SST", "VIP", "LAMP5/PAX6/Other"),
-    "Revised_subclass_label": text("PVALB", "SST", "VIP", "LAMP5/PAX6/Other"),
+    "subclass_label": text("PVALB", "SST", "VIP", "LAMP5/PAX6/Other", nullable=False),
+    "Revised_subclass_label": text("PVALB", "SST", "VIP", "LAMP5/PAX6/Other", nullable=False),
 }
 
 _HUMAN_RECORDINGS = {
-    "specimen_id_x": pa.Column(int),
+    "specimen_id_x": pa.Column(int, _ALLEN),
+    "Donor": _HUMAN_METADATA["Donor"],
     "nwb_id": pa.Column(float, nullable=True),
     "Revised_subclass_label": _HUMAN_METADATA["Revised_subclass_label"],
 }
@@ -138,7 +145,7 @@ _HUMAN_DONORS = {
 }
 
 _LAYER1 = {
-    "cell_name": identifier(int),
+    "cell_name": identifier(int, _ALLEN),
     "v_baseline": number(-110, -20, (-80, -50)),
     "tau": number(0.001, 0.5, (0.003, 0.05)),
     "rheobase_i": number(0, 5000, (10, 500)),
@@ -153,6 +160,18 @@ SCHEMAS = {
     "LeeDalley_manuscript_metadata_v2.csv": _HUMAN_RECORDINGS,
     "DataS1_Donor_table.csv": _HUMAN_DONORS,
     "aibs_mouse_features_E.csv": _LAYER1,
+}
+
+#: Rows, columns and filled cells of each table: what is cut off or emptied shows here, where no range can.
+WHOLE = {
+    "mouse_efeature.csv": (4435, 48, 187_925),
+    "20200711_patchseq_metadata_mouse.csv": (4435, 23, 72_425),
+    "ephys_features_gouwens_w_QC.csv": (4435, 37, 146_148),
+    "LeeDalley_ephys_fx.csv": (704, 94, 58_555),
+    "LeeDalley_manuscript_metadata.csv": (778, 22, 14_764),
+    "LeeDalley_manuscript_metadata_v2.csv": (779, 23, 15_517),
+    "DataS1_Donor_table.csv": (152, 6, 912),
+    "aibs_mouse_features_E.csv": (605, 113, 59_796),
 }
 
 
@@ -171,13 +190,22 @@ def validate(table: pd.DataFrame, name: str | Path, schema: dict[str, pa.Column]
     """The table, with the column types of ``schema`` (default: the one of the file called `name`).
 
     Raises TableError, one sentence for the first thing wrong: a missing column, a value out of range, a
-    repeated identifier; with file, column and row (1 is the first row below the header).
+    repeated identifier; with file, column and row (1 is the first row below the header). A public table, which has
+    no ``schema`` of its own here, must also be as large as it is known to be, see `WHOLE`.
     """
     name = Path(name).name
     try:
-        return pa.DataFrameSchema(schema or SCHEMAS[name]).validate(table, lazy=True)
+        valid = pa.DataFrameSchema(schema or SCHEMAS[name]).validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:
         raise TableError(_sentence(errors.failure_cases, table, name)) from None
+    if schema is None:
+        counts = zip(("rows", "columns", "filled cells"), (*table.shape, int(table.count().sum())), WHOLE[name],
+                     strict=True)
+        for what, found, wanted in counts:
+            if found != wanted:
+                raise TableError(f"{name}: found {found:,} {what}, expected {wanted:,}; the table is cut off, changed "
+                                 "or another version: use the original file")
+    return valid
 
 
 def _sentence(cases: pd.DataFrame, table: pd.DataFrame, name: str) -> str:

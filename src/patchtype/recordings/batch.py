@@ -5,8 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-from collections.abc import Iterator
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import pandas as pd
@@ -172,35 +178,70 @@ def _same_options(path: Path, options: Options) -> None:
 def _results(todo: list[sources.Asset], options: Options, workers: int, scheduler: str | None
              ) -> Iterator[tuple[sources.Asset, bytes]]:
     """Each asset with its result, as they are finished."""
-    if not todo:
-        return
-    if not workers and not scheduler:
-        for asset in todo:
-            yield asset, work(asset, options)
-        return
+    if scheduler and todo:
+        found = _on_cluster(todo, options, scheduler)
+    elif workers:
+        found = in_processes(partial(work, options=options), todo, min(workers, len(todo)))
+    else:
+        found = ((asset, work(asset, options)) for asset in todo)
+    for asset, data in found:
+        if data is None:
+            data = results.packed([lost(asset, "worker_lost", "the process that worked on it ended; run again, with "
+                                        "more memory")], asset.size)
+        yield asset, data
+
+
+def in_processes(work: Callable, todo: Iterable[sources.Asset], jobs: int) -> Iterator[tuple[sources.Asset, object]]:
+    """Each asset with ``work(asset)``, done in so many processes, as they are finished; None where its process ended.
+
+    A process that ends takes the others with it: what they were at is tried again alone, so that one asset is lost.
+    """
+    waiting = deque(todo)
+    while waiting:
+        flying: dict = {}
+        with contextlib.suppress(BrokenProcessPool), _pool(jobs) as pool:
+            while waiting or flying:
+                while waiting and len(flying) < jobs:
+                    asset = waiting.popleft()
+                    flying[pool.submit(work, asset)] = asset
+                for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                    found = future.result()
+                    yield flying.pop(future), found
+        for asset in flying.values():
+            found = None
+            with contextlib.suppress(BrokenProcessPool), _pool(1) as pool:
+                found = pool.submit(work, asset).result()
+            yield asset, found
+
+
+@contextlib.contextmanager
+def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes of their own start, which do not hear Ctrl-C and end when the block is left by an error."""
+    before = set(active_children())
+    with ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            for process in set(active_children()) - before:
+                process.terminate()
+            raise
+
+
+def _on_cluster(todo: list[sources.Asset], options: Options, scheduler: str
+                ) -> Iterator[tuple[sources.Asset, bytes | None]]:
     import dask
-    from distributed import Client, LocalCluster, as_completed
+    from distributed import Client, as_completed
 
     # A file that brings its worker down does so again: one more try, then it is the file's fault.
     settings = {"distributed.scheduler.allowed-failures": 1, "distributed.logging.distributed": "error"}
-    with dask.config.set(settings), contextlib.ExitStack() as stack:
-        address = scheduler or stack.enter_context(LocalCluster(
-            n_workers=min(workers, len(todo)), threads_per_worker=1, dashboard_address=None
-        ))
-        client = stack.enter_context(Client(address))
+    with dask.config.set(settings), Client(scheduler) as client:
         futures = {client.submit(work, asset, options, pure=False): asset for asset in todo}
         for future in as_completed(futures):
-            asset = futures.pop(future)
             error = future.exception()
-            if error is None:
-                data = future.result()
-            elif isinstance(error, OSError) and error.errno in FULL:
+            if isinstance(error, OSError) and error.errno in FULL:
                 raise error
-            else:
-                what = f"the worker ended with {type(error).__name__}; run again, with more memory"
-                data = results.packed([lost(asset, "worker_lost", what)], asset.size)
+            yield futures.pop(future), future.result() if error is None else None
             future.release()
-            yield asset, data
 
 
 def plan(assets: list[sources.Asset], out: str | Path) -> str:

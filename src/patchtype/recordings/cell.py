@@ -215,6 +215,3 @@ def _families(cell: Cell, drop_failed: bool) -> None:
     cell.paper, cell.official = paper.values, official.values
     cell.lost = {"paper": paper.missing, "official": official.missing}
     cell.sweeps = *cell.sweeps[:2], len(usable.of("long_square"))
-
-
-__all__ = ["Cell", "extract", "extract_all"]

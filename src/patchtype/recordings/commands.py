@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -304,7 +304,8 @@ def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes) -> float:
             continue
         start = _after(shape, pulse)
         for j, (a, b, level) in enumerate(shape.pieces):
-            ended = j < len(shape.pieces) - 1
+            # What lasts to the end of the sweep is a step only if it is not the level from before all others.
+            ended = j < len(shape.pieces) - 1 or level != shape.pieces[0][2]
             if j and a > start and (b - a) / shape.rate >= LONG_S and ended and level != shape.pieces[j - 1][2]:
                 windows[round(a / shape.rate, 3), round(b / shape.rate, 3)] += 1
     if not windows:
@@ -427,12 +428,3 @@ def _ramp(number: int, shape: _Shape, pulse) -> Step:
     if height < 0:
         return Step(number, "unknown", why="the command is a falling ramp")
     return Step(number, "ramp", first / shape.rate, last / shape.rate, height, float(command[first - 1]))
-
-
-def of_kind(protocol: Protocol, kinds: Iterable[str] = KINDS) -> dict[str, int]:
-    """Number of sweeps of each kind that a protocol has.
-
-    >>> of_kind(Protocol((Step(7, "ramp"),)))
-    {'ramp': 1}
-    """
-    return {kind: n for kind in kinds if (n := len(protocol.of(kind)))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -277,7 +277,3 @@ def aligned(prepared: Prepared, kind: str) -> Window | None:
     first = sweeps.sweeps[0]
     start, end = first.epochs["stim"]
     return Window(sweeps, [prepared.number(k) for k in positions], float(first.t[start]), float(first.t[end]))
-
-
-__all__ = ["LOWEST_RATE", "RATE", "RATE_TOLERANCE", "Prepared", "Window", "aligned", "amplitude", "check_sweeps",
-           "epochs_of", "is_slow", "replace", "resample", "sweep_noise", "window"]

@@ -132,8 +132,9 @@ def scalar_features(prepared: Prepared, as_published: bool = False) -> Measured:
 
     Parameters
     ----------
-    as_published : fit the f-I curve through all spiking sweeps, as the published tables do, also where stronger steps
-        bring the cell into depolarisation block
+    as_published : keep to the letter of the published tables, for recordings of their protocol: action potentials that
+        rise slower than 20 mV/ms are told but not counted, and the f-I curve is fitted through all spiking sweeps,
+        also where stronger steps bring the cell into depolarisation block
 
     Never raises for sweeps that lack something: the reason stands in `Measured.missing`.
     """
@@ -164,7 +165,7 @@ def scalar_features(prepared: Prepared, as_published: bool = False) -> Measured:
 class _Steps:
     """The long squares of a cell: one row of ``table`` and one table of spikes each."""
 
-    def __init__(self, prepared: Prepared, positions: list[int]):
+    def __init__(self, prepared: Prepared, positions: list[int], as_published: bool = False):
         self.numbers = [prepared.number(k) for k in positions]
         sweeps = prepared.sweep_set(positions)
         sweeps.align_to_start_of_epoch("experiment")
@@ -176,7 +177,7 @@ class _Steps:
         self.spikes, rows, self.lost = [], [], {}
         for sweep in self.sweeps:
             t, v, i = sweep.t, sweep.v, sweep.i
-            spikes, lost = with_slow(SpikeExtractor(start=self.start, end=self.end), t, v, i)
+            spikes, lost = with_slow(SpikeExtractor(start=self.start, end=self.end), t, v, i, count=not as_published)
             if lost:
                 self.lost[sweep.sweep_number] = lost
             self.spikes.append(spikes)
@@ -195,7 +196,7 @@ class _Steps:
 
 
 def _long_squares(prepared: Prepared, positions: list[int], found: Measured, as_published: bool) -> None:
-    steps = _Steps(prepared, positions)
+    steps = _Steps(prepared, positions, as_published)
     if steps.lost:
         few = sum(steps.lost.values())
         where = ", ".join(map(str, steps.lost))

@@ -134,16 +134,17 @@ def peaks(t: np.ndarray, v: np.ndarray, start: float, end: float, min_peak: floa
     return len(find_peaks(inside, height=min_peak, prominence=PROMINENCE_MV, distance=apart)[0])
 
 
-def with_slow(extractor: SpikeExtractor, t: np.ndarray, v: np.ndarray, i: np.ndarray) -> tuple[DataFrame, int]:
+def with_slow(extractor: SpikeExtractor, t: np.ndarray, v: np.ndarray, i: np.ndarray, count: bool = True
+              ) -> tuple[DataFrame, int]:
     """Spikes of one sweep, those that rise slower than ipfx's cutoff among them, and how many peaks are none.
 
-    A sweep is searched again with a lower cutoff where peaks outnumber spikes, and the result kept if it has a spike
-    for each peak.
+    A sweep is searched again with a lower cutoff where peaks outnumber spikes, and the result kept if it has more
+    spikes, but not more than peaks. Without ``count`` it is not searched again.
     """
     found = extractor.process(t, v, i)
     number = peaks(t, v, extractor.start, extractor.end, extractor.min_peak)
-    if number <= len(found):
-        return found, 0
+    if number <= len(found) or not count:
+        return found, max(number - len(found), 0)
     again = SpikeExtractor.like(extractor)
     again.dv_cutoff = SLOW_CUTOFF
     slow = again.process(t, v, i)
