@@ -55,7 +55,8 @@ def test_a_bundle_holds_all_chapters_the_package_and_no_data(made, root):
         assert not any("__pycache__" in name for name in names)
         assert {f"science/{path.name}" for path in (root / "science").iterdir()} <= names
         # No public table.
-        ours = ("patchtype/features.csv", "patchtype/recordings/definitions.csv", "patchtype/cohorts/simulated/", "teaching/points.csv")
+        ours = ("patchtype/features.csv", "patchtype/recordings/definitions.csv", "patchtype/cohorts/simulated/",
+                "teaching/points.csv")  # fmt: skip
         assert [name for name in names if name.endswith(".csv") and not name.startswith(ours)] == []
 
 
