@@ -47,7 +47,7 @@ def test_training_again_gives_the_shipped_models(human):
 @pytest.mark.parametrize("species", ["human", pytest.param("mouse", marks=pytest.mark.slow)])
 def test_the_figures_of_the_card_are_those_of_the_kept_predictions(species):
     model = load(species)
-    again = training.figures(kept_predictions(species), model.classes, MISS[species], training.full_cells(species))
+    again = training.figures(kept_predictions(species), model.classes, MISS[species], training.subsets_of(species))
     assert _flat(again) == pytest.approx(_flat(model.about["figures"]), abs=1e-6)
 
 

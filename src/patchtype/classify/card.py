@@ -44,8 +44,10 @@ would name one; the rate was set after seeing that.
 
 **The layer**, where the experimenter knows it, may be told for human cells (`--layer`). That is a task of its own: its
 gain is partly knowledge of how these cells were sampled, for layers were not sampled alike for all subclasses. Where
-yours were chosen otherwise, by a reporter line or by one layer, it misleads. With layers permuted among the
-development donors' cells, nothing is gained. To mouse answers it adds next to nothing, so it is not asked.
+yours were chosen otherwise, by a reporter line or by one layer, it misleads. The gain is small: compare the row with
+the layer told with that of the same cells without it, not with that of all cells, for cells whose layer nobody wrote
+down are the harder ones. With layers permuted among cells, macro-F1 was 0.832 and log loss 0.394. To mouse answers the
+layer adds next to nothing, so it is not asked.
 
 *Unlike* goes by the distance to the nearest subclass and has been shown no strange cell. *Excitatory* goes by support
 vectors that were shown excitatory cells: those of the Allen Cell Types Database with spiny dendrites, against the
@@ -63,7 +65,8 @@ Donors apart throughout, in nested folds over all donors. The models that predic
 set limits and limits of both flags come from the other folds, each predicted by models that have seen neither it nor
 the judged fold: nothing that judges a cell has seen its donor. Features, models and how they are averaged were chosen
 before, by cross-validation on the development donors of `patchtype.evaluation.final`, of which these folds are largely
-made; the final donors took no part in that.
+made; the final donors took no part in that. A first nested run of the human classifier had four features more, for
+which no definition is published. They were taken out because no recording can give them; it stood at 0.811.
 
 *Least* is the subclass whose answered cells are right least often. A row of a pattern holds every published cell that
 has at least its protocols, read as if nothing else had been recorded.

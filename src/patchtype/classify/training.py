@@ -30,6 +30,8 @@ TABLES = {
 
 #: The row of cells with every protocol, of a classifier that does not read all of them.
 FULL = "full, of which the steps are read"
+#: The row of cells whose layer is known, answered without it.
+UNTOLD = "steps only, layer known but not told"
 
 
 def train(cohort: Cohort, others: guard.Specimens, nested: pd.DataFrame, about: dict | None = None) -> Classifier:
@@ -43,16 +45,15 @@ def train(cohort: Cohort, others: guard.Specimens, nested: pd.DataFrame, about: 
                       about or {})
 
 
-def figures(nested: pd.DataFrame, classes, miss: float, full=None) -> dict[str, dict]:
+def figures(nested: pd.DataFrame, classes, miss: float, subsets=None) -> dict[str, dict]:
     """The measured figures of a card: `figures_of` for each pattern, and for every cell as recorded.
 
-    ``full``: names of the cells that have every protocol, for a classifier that does not read all: a row more.
+    ``subsets``: name of a further row → cells that it tells of, as read by their steps alone; see `subsets_of`.
     """
     answers = nesting.answers(nested, miss)
     parts = dict(iter(answers.groupby("pattern", sort=False))) | {nesting.AS_RECORDED: nesting.as_recorded(answers)}
-    if full is not None:
-        steps = parts[patterns.name(("downward",))]
-        parts = {FULL: steps[steps.index.isin(full)]} | parts
+    steps = parts[patterns.name(("downward",))]
+    parts = {name: steps[steps.index.isin(cells)] for name, cells in (subsets or {}).items()} | parts
     found = {name: figures_of(part, classes) for name, part in parts.items()}
     p, y = _told(parts[nesting.AS_RECORDED], classes)
     found[nesting.AS_RECORDED]["calibration_error_interval"] = calibration.donor_interval(
@@ -105,17 +106,21 @@ def about(cohort: Cohort, nested: pd.DataFrame) -> dict:
         "tables": tables, "cells": {c: int(n) for c, n in cohort.counts().items()},
         "donors": int(pd.Series(cohort.donors).nunique()), "seed": nesting.SEED,
         "miss": MISS[species], "false_alarm": FALSE_ALARM, "excitatory_alarm": EXCITATORY_ALARM,
-        "protocol": nesting.PROTOCOL, "figures": figures(nested, cohort.classes, MISS[species], full_cells(species)),
+        "protocol": nesting.PROTOCOL, "figures": figures(nested, cohort.classes, MISS[species], subsets_of(species)),
     }
 
 
-def full_cells(species: str) -> pd.Index | None:
-    """The published cells with a ramp and a short square, for a classifier that reads neither; else None."""
-    if "ramp" in patterns.READS[species]:
-        return None
-    table = cohorts.load(species, species).table
-    there = [table.filter(regex=f"_{pulse}$").notna().any(axis=1) for pulse in ("ramp", "short_square")]
-    return table.index[there[0] & there[1]]
+def subsets_of(species: str) -> dict[str, pd.Index]:
+    """For a classifier that does not read every protocol, the cells that have all; where it reads layers, the cells
+    whose layer is known, to compare with what it makes of the layer."""
+    found, table = {}, load(species).table
+    if "ramp" not in patterns.READS[species]:
+        every = cohorts.load(species, species).table
+        there = [every.filter(regex=f"_{pulse}$").notna().any(axis=1) for pulse in ("ramp", "short_square")]
+        found[FULL] = every.index[there[0] & there[1]]
+    if patterns.LAYER in patterns.READS[species]:
+        found[UNTOLD] = table.index[patterns.has(table, (patterns.LAYER,))]
+    return found
 
 
 def make(species: str) -> tuple[Classifier, pd.DataFrame]:
