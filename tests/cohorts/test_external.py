@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pooch
 import pytest
+import requests
 
 from patchtype import cohorts
 from patchtype.cohorts import DataUnavailable, TableError, external
@@ -67,12 +69,11 @@ def test_another_name_is_refused():
 
 
 def test_a_missing_file_is_said_in_one_sentence(tmp_path, monkeypatch):
-    import pooch
     monkeypatch.setenv("HELPERS_DATA", str(tmp_path))
     monkeypatch.setenv("HELPERS_CACHE", str(tmp_path))
 
     def offline(*args, **options):
-        raise OSError("offline")
+        raise requests.ConnectionError("offline")
 
     monkeypatch.setattr(pooch, "retrieve", offline)
     with pytest.raises(DataUnavailable, match="motor_efeature.csv is not in a data folder and could not be downloaded"):

@@ -140,7 +140,7 @@ def fake(row: dict) -> bytes:
 
     cell = Cell(row["cell_id"], species=row["species"], subject_id=row["subject_id"])
     cell.verdict.add("no_spikes", "found none")
-    return results.packed(cell)
+    return results.packed([cell])
 
 
 def test_a_stopped_run_goes_on_and_does_nothing_twice(tmp_path, monkeypatch):
