@@ -58,7 +58,7 @@ def test_every_page_passes_the_inspection(chromium, html):
     with served(html) as site:
         verdicts = list(inspect(chromium, site, project, project.build / "screenshots"))
     assert [verdict.page.removesuffix(".html") for verdict in verdicts][: len(project.pages())] == project.pages()
-    assert [str(finding) for verdict in verdicts for finding in verdict.findings()] == []
+    assert [str(finding) for verdict in verdicts for finding in verdict.findings] == []
 
 
 @pytest.mark.browser

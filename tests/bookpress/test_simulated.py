@@ -32,4 +32,4 @@ def test_a_chapter_runs_on_the_embedded_cells_without_data_or_network(root, tmp_
     assert results["mouse_table"]["value"] > results["mouse_cells"]["value"] > 100
     notebook = nbformat.read(built / "executed" / "notebooks" / "02_quality_control.ipynb", as_version=4)
     shown = str([cell.get("outputs") for cell in notebook.cells])
-    assert "This comparison needs the published cells, so it is left out here." in shown
+    assert "simulated cells, no real neurons" in shown

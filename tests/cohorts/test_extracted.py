@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from patchtype import families, taxonomy
+from patchtype.__main__ import main
 from patchtype.cohorts import DataUnavailable, load
 from patchtype.cohorts.extracted import load as load_folder
-from patchtype.recordings import cli
 
 SCALARS = sorted({
     word for expression in families.features()["mouse_expression"].dropna() if "second_" not in expression
@@ -132,15 +132,8 @@ def test_a_folder_without_the_asked_families_is_refused(folder):
 @pytest.mark.slow
 def test_simulate_extract_and_load(tmp_path, monkeypatch, capsys):
     """The commands of the README, then the cohort that a chapter would read."""
-    import argparse
-
-    def command(name, *words):
-        parser = argparse.ArgumentParser(prog=f"patchtype {name}")
-        cli.add_arguments(parser)
-        assert cli.main(parser.parse_args([*words])) == 0
-
-    command("simulate", "--cells", "4", "--out", str(tmp_path / "nwb"), "--bad-share", "0.25")
-    command("extract", str(tmp_path / "nwb"), "--out", str(tmp_path / "out"), "--jobs", "0")
+    assert main(["simulate", "--cells", "4", "--out", str(tmp_path / "nwb"), "--bad-share", "0.25"]) == 0
+    assert main(["extract", str(tmp_path / "nwb"), "--out", str(tmp_path / "out"), "--jobs", "0"]) == 0
     monkeypatch.setenv("HELPERS_SIMULATED", str(tmp_path / "out"))
     cohort = load("mouse", "paper", source="simulated")
     assert len(cohort) + len(cohort.excluded) == 4 and len(cohort) >= 2

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from patchtype.recordings import cli, defects, nwb, quality
+from patchtype.recordings import cli as extracting
+from patchtype.recordings import defects, nwb, quality
 from patchtype.recordings.cell import extract
 from patchtype.simulation import cell as simulation
+from patchtype.simulation import cli as simulating
 from patchtype.simulation.membrane import Membrane, respond, settled, step
 
 PASSIVE = Membrane(capacitance=100.0, leak=5.0, rest=-70.0)  # 200 MOhm, 20 ms
@@ -200,6 +202,7 @@ def test_an_empty_plan_is_refused():
 
 def call(*words):
     parser = argparse.ArgumentParser(prog=f"patchtype {words[0]}")
+    cli = simulating if words[0] == "simulate" else extracting
     cli.add_arguments(parser)
     return cli.main(parser.parse_args([str(w) for w in words[1:]]))
 
@@ -219,7 +222,9 @@ def test_simulate_then_extract(tmp_path, capsys):
     assert len(table) == 4
     bad = table["defect"] != ""
     assert bad.sum() == 1
-    assert (table.loc[bad, "reasons"] == table.loc[bad, "defect"]).all()
+    assert table.loc[bad, "defect"].tolist() == ["noise_high"] and table["passed"].all()
+    assert table.loc[bad, "no_families"].str.startswith("found noise beyond ipfx's limits").all()
+    assert (table.loc[~bad, "no_families"] == "").all()
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "out" / "labels.csv").fillna(""), labels)
     assert call("simulate", "--cells", 4, "--out", tmp_path / "nwb", "--seed", 6) == 2
     assert "found another cohort in" in capsys.readouterr().err

@@ -108,7 +108,7 @@ def test_three_cells_made_again_are_the_same(labels, table, made, tmp_path):
         committed = dict(arrays.items())
     for row in chosen:
         (tmp_path / "cell.npz").write_bytes(embedded.made(row))
-        again = results.unpacked(tmp_path / "cell.npz")
+        [again] = results.unpacked(tmp_path / "cell.npz")
         place = int(np.flatnonzero(committed["cell_id"] == row["cell_id"])[0])
         for family, values in again.paper.items():
             np.testing.assert_allclose(committed[family][place], values, RELATIVE, ABSOLUTE, err_msg=family)
