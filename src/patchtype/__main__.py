@@ -57,7 +57,9 @@ def main(argv: list[str] | None = None) -> int:
         room = importlib.import_module(COMMANDS[command][0])
         parser = argparse.ArgumentParser(prog=f"{top.prog} {command}", description=COMMANDS[command][1])
         room.add_arguments(parser)
-        return room.main(parser.parse_args(words[1:]))
+        status = room.main(parser.parse_args(words[1:]))
+        sys.stdout.flush()  # a pipe that closed is told here, not when Python ends
+        return status
     except KeyboardInterrupt:
         further = "; the same command goes on from here" if command in RESUMED else ""
         print(f"{command}: stopped{further}", file=sys.stderr)
