@@ -18,7 +18,7 @@ import pytest
 from distributed import LocalCluster
 
 from patchtype import files
-from patchtype.recordings import batch, cli, nwb, results, sources
+from patchtype.recordings import batch, cli, downloads, nwb, results, sources
 from patchtype.recordings.cell import extract
 from patchtype.recordings.extraction import WIDTHS
 from patchtype.recordings.scalars import SCALARS
@@ -252,7 +252,7 @@ def test_a_faulty_download_costs_one_cell_until_the_next_run(expected, served, t
 def test_whatever_happens_around_a_file_costs_that_file_only(served, tmp_path, monkeypatch, error, code):
     def fails(*args, **options):
         raise error
-    monkeypatch.setattr(sources, "fetched", fails)
+    monkeypatch.setattr(downloads, "fetched", fails)
     table = batch.run(sources.find("000020/0.1", served.api)[:2], tmp_path, progress=False)
     assert table["reasons"].tolist() == [code, code]
     assert str(error) in table["explanation"][0]
@@ -433,7 +433,7 @@ def test_a_full_disk_ends_the_run_with_its_sentence(short_file, tmp_path, monkey
 
 
 def test_a_disk_that_fills_while_a_file_is_fetched_ends_the_run(served, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "_copy", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(downloads, "_copy", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
         batch.run(sources.find("000020/0.1", served.api)[:1], tmp_path, progress=False)
 
