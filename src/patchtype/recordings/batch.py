@@ -86,20 +86,25 @@ def cells_of(asset: sources.Asset, options: Options = Options()) -> list[Cell]: 
             raise
         return [lost(asset, "file_unreadable", f"{type(error).__name__}: {error}")]
     except Exception as error:  # noqa: BLE001 - nothing may stop a batch
-        return [lost(asset, *quality.meaning(error))]
+        return [lost(asset, *quality.meaning(error), **getattr(error, "about", {}))]
 
 
 def _cells(source, asset: sources.Asset, options: Options, notes: list[str] = ()) -> list[Cell]:
     """The cells of one file, within the limits of time and memory."""
-    with limits.limited(options.seconds, options.memory), \
-            recordings(source, options.electrode, asset.cell_id) as found:
-        cells = []
-        while found:
-            recording = found.pop(0)  # and with it go its samples
-            recording.notes += notes
-            cells.append(extract(recording, protocol=dict(options.protocol), drop_failed=options.drop_failed,
-                                 allow=options.allow))
-        return cells
+    about = {}
+    try:
+        with limits.limited(options.seconds, options.memory), \
+                recordings(source, options.electrode, asset.cell_id) as found:
+            cells, about = [], found[0].about
+            while found:
+                recording = found.pop(0)  # and with it go its samples
+                recording.notes += notes
+                cells.append(extract(recording, protocol=dict(options.protocol), drop_failed=options.drop_failed,
+                                     allow=options.allow))
+            return cells
+    except RecordingError as error:
+        error.about = error.about or about
+        raise
 
 
 def _streamed(asset: sources.Asset, options: Options) -> list[Cell]:
@@ -126,9 +131,9 @@ def _streamed(asset: sources.Asset, options: Options) -> list[Cell]:
         return found
 
 
-def lost(asset: sources.Asset, code: str, text: str) -> Cell:
-    """A cell of which nothing is known but why."""
-    cell = Cell(asset.cell_id)
+def lost(asset: sources.Asset, code: str, text: str, **about) -> Cell:
+    """A cell of which nothing is known but why, and what the file says of it all the same."""
+    cell = Cell(asset.cell_id, **about)
     cell.verdict.add(code, text)
     return cell.without_features()
 
