@@ -150,6 +150,12 @@ check-book: book  ## look at every page in a browser: axe, keyboard, screens, li
 check-binder: env  ## check what Binder installs, and run each notebook there quickly
 	@$(PRESS) check-binder --run
 
+.PHONY: check-answers check-student
+check-answers: env  ## each listed answer, right or wrong, against its check in ten other draws of the check's inputs
+	@$(BIN)/python -m tests.course.attempts
+check-student: env  ## install the student's bundle, work through chapter 1 as a student does, hand in, grade
+	@$(BIN)/python -m tests.course.student
+
 .PHONY: check-wheel check-colab
 check-wheel: env  ## install the wheel alone on 3.11 and the newest other Python, say its size, classify a recording
 	@WHEEL_PYTHONS=all $(BIN)/python -m pytest -q tests/test_wheel.py
