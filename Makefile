@@ -48,7 +48,7 @@ ROOM     := src/bookpress
 # What a notebook may import, and what runs it. The rest of the press only shapes pages.
 CODE     := $(shell find src/patchtype src/helpers -type f -not -path '*/__pycache__/*' -not -name __main__.py 2>/dev/null) \
               $(wildcard $(addprefix $(ROOM)/,run.py watch.py notebook.py))
-PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml
+PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml pyproject.toml
 
 .PHONY: book
 book: env  ## build the book into _build/html, running only what changed

@@ -124,7 +124,8 @@ def work(folder: Path, chapters: Path, name: str, cohort: str, quick: bool) -> t
             cell.source = re.sub(r"^quick = \w+", f"quick = {quick}", cell.source, flags=re.MULTILINE)
     path = folder / f"{name} at work.ipynb"
     nbformat.write(notebook, path)
-    seconds, megabytes = called([".venv/bin/jupyter", "execute", "--inplace", "--timeout=-1", path.name], folder)
+    execute = [".venv/bin/jupyter", "execute", "--inplace", "--timeout=-1", "--startup_timeout=600"]
+    seconds, megabytes = called([*execute, path.name], folder)
     notebook = nbformat.read(path, as_version=4)
     found = misjudged(notebook, kinds)
     tried = [kind for kind, _ in kinds.values()]

@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from bookpress import files
 from bookpress.colab import setup_cell
 from bookpress.course import bundle, slides
+from bookpress.course.exercises import exercises
 from bookpress.course.plain import markdown, references, simplify
 from bookpress.hub import teaching_markdown
 from bookpress.notebook import pair, sources
@@ -29,7 +30,7 @@ from bookpress.project import BookError, Project
 def made(root, tmp_path_factory):
     """Both bundles of this book, in a place of their own."""
     place = tmp_path_factory.mktemp("bundles")
-    parts = ("notebooks", "src", "book", "science", "_config.yml", "pyproject.toml", "requirements.txt",
+    parts = ("notebooks", "src", "book", "science", "_config.yml", "_toc.yml", "pyproject.toml", "requirements.txt",
              "requirements-torch.txt")
     for name in (*parts, *bundle.FILES):
         (place / name).symlink_to(root / name)
@@ -156,6 +157,8 @@ def test_the_instructors_bundle_has_what_a_session_needs_and_the_students_has_no
     for name in notebooks:
         text = handed_out.read(name).decode()
         assert "BEGIN SOLUTION" not in text and text.count("My prediction") == text.count("What I conclude") >= 3
+    guide = (project.build / "instructor" / "teaching" / "guide.md").read_text()
+    assert "## On a hub" in guide and "{include}" not in guide
     assert not any("teaching/" in name or "instructor" in name for name in handed_out.namelist())
     for page in (project.build / "instructor" / "teaching").glob("*.md"):
         for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
@@ -172,6 +175,16 @@ def test_slides_without_a_run_are_refused(tmp_path):
     (tmp_path / "_toc.yml").write_text("root: a\nchapters: [{file: notebooks/01_data}]\n")
     with pytest.raises(BookError, match="found no executed notebook"):
         slides.write(Project(tmp_path))
+
+
+def test_the_guides_minutes_add_up_and_name_every_exercise(root):
+    rows = re.findall(r"^\| (\d+) [^|]+\|(.+)\|$", (root / "book" / "teaching" / "guide.md").read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 11))
+    for (_, row), source in zip(rows, sources(Project(root)), strict=True):
+        read_at_home, minutes, quiz, total = row.split("|")
+        each = [int(n) for n in minutes.split(",")]
+        assert len(each) == len(exercises(pair(source), source.stem))
+        assert int(read_at_home) + sum(each) + int(quiz) == int(total)
 
 
 def test_memory_per_student_is_that_of_the_run():

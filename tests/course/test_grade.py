@@ -15,7 +15,7 @@ import pytest
 from bookpress.__main__ import main
 from bookpress.course import gradebook
 from bookpress.course.collect import collect
-from bookpress.course.exercises import exercises
+from bookpress.course.exercises import exercises, stub
 from bookpress.course.grade import Mark, Marks, answer, grade, mark
 from bookpress.project import BookError
 
@@ -77,6 +77,9 @@ def test_a_lost_heading_a_lost_tag_and_a_stub_left_above_the_answer_cost_nothing
     submitted.cells[2].source = "my notes"
     assert answer(submitted, ours, one) == "a = 1"
     assert answer(submitted, ours, two).startswith("name = 'Vip'")
+    untouched = notebook(*CHAPTER[:3], ("code", stub(CHAPTER[3][1], 1), []))
+    assert answer(untouched, ours, one) == ""
+    assert mark(ours, one, "").reason == "not answered"
 
 
 @pytest.mark.parametrize("points", [0, -1, True, "2", 1000])

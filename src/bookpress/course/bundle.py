@@ -19,8 +19,10 @@ from bookpress import quiz
 from bookpress.course.exercises import exercises, without_answers
 from bookpress.course.plain import markdown, references, simplify
 from bookpress.files import whole
+from bookpress.hub import teaching_markdown
 from bookpress.notebook import pair, sources
 from bookpress.project import Project, write_text
+from bookpress.provenance import run_records
 from bookpress.template import fill_text
 
 KINDS = ("student", "instructor")
@@ -29,6 +31,7 @@ FILES = ("LICENSE", "CITATION.cff")
 LINK = re.compile(r"\]\(\.\./(?:\.\./)?(notebooks/|)(\w+)\.(?:ipynb|md)\)")
 #: What opens the notebooks.
 JUPYTER = "jupyterlab>=4"
+INCLUDED = re.compile(r"```\{include\} \S+/teaching\.md\n```\n")
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -90,9 +93,13 @@ def write(project: Project, kind: str) -> Path:
 
 
 def teaching(project: Project, folder: Path, cited: Mapping[str, str], pages: str) -> None:
-    """Guide, rubric, points of each exercise, what to expect in discussions, and the slides if they were made."""
+    """Guide, rubric, points of each exercise, what to expect in discussions, and the slides if they were made.
+
+    Where the book has been run the guide says what its chapters took.
+    """
+    measured = teaching_markdown(run_records(project, project.chapters()), project.config["repository"])
     for page in sorted((project.root / "book" / "teaching").glob("*.md")):
-        text = re.sub(r"```\{include\}.*?```\n", "", page.read_text("utf-8"), flags=re.DOTALL)
+        text = INCLUDED.sub(lambda _: measured, page.read_text("utf-8"))
         text = LINK.sub(lambda met: f"]({pages}{met[1] or 'book/'}{met[2]}.html)", markdown(text, cited, pages))
         write_text(folder / "teaching" / page.name, text)
     shutil.copy(files("bookpress.course").joinpath("discussion.instructor.md"), folder / "teaching" / "discussion.md")
