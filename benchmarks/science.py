@@ -12,8 +12,8 @@ import sys
 from patchtype import cohorts
 from patchtype.__main__ import main as helpers
 from patchtype.evaluation import archive
-from patchtype.experiments import better_model as better
 from patchtype.experiments import goals
+from patchtype.experiments.experiment import load
 from patchtype.experiments.nearby import OWN, TOLD
 
 
@@ -24,7 +24,7 @@ def main() -> int:
     if args.rerun and (status := helpers(["better", "--again"])):
         return status
     try:
-        data = better.load()
+        data = load()
         table = goals.table(data)
         needed = goals.cells_for_gain(data["human"])
         nearby = goals.nearby_scores(data)

@@ -61,7 +61,7 @@ def verdict(needed: float, value: float, low: float, high: float) -> str:
 def table(data: dict[str, Cohort], folder: str | Path | None = None) -> pd.DataFrame:
     """One row per goal and set of donors, with `COLUMNS`; a goal whose predictions are not kept is left out.
 
-    ``data`` as `patchtype.experiments.better_model.load` returns it.
+    ``data`` as `patchtype.experiments.experiment.load` returns it.
     """
     rows = [*_within(data, "human", folder), *_layer(data, folder), *_within(data, "mouse", folder),
             *_zero_shot(data["human"], folder), *_transfer(data["human"], folder)]
@@ -100,25 +100,18 @@ def _within(data, species: str, folder) -> list[Row]:
     return rows
 
 
-def layers(data: Data, folder=None, name: str = "layer_human") -> pd.DataFrame | None:
-    """Predictions of the quick average without and with the layer, ten repeats; None when they are not kept."""
-    return layer.EXPERIMENTS[name].kept(name, data, folder) if name in archive.kept(folder) else None
-
-
-def layer_gain(predictions: pd.DataFrame, shown: str = layer.LAYER) -> Estimate:
-    """What being ``shown`` more than the features adds to the macro-F1 of the quick average, fold by fold."""
-    return paired_difference(predictions, shown, layer.PLAIN, layer.FOLDS)
-
-
 def _layer(data, folder) -> list[Row]:
-    predictions = layers(data, folder)
-    if predictions is None:
+    """The human goal at ten repeats, without and with the layer, and what the layer adds."""
+    name = "layer_human"
+    if name not in archive.kept(folder):
         return []
+    predictions = layer.EXPERIMENTS[name].kept(name, data, folder)
     where = "development donors, ten repeats, quick average"
     cells = predictions["cell"].nunique()
     rows = [Row(f"human, {shown}", where, GOALS["human"], development_score(predictions, shown), cells, FOLDS, True)
             for shown in (layer.PLAIN, layer.LAYER)]
-    return [*rows, Row("gain from the layer", where, 0.0, layer_gain(predictions), cells, FOLDS)]
+    return [*rows, Row("human, gain from the layer", where, 0.0,
+                        paired_difference(predictions, layer.LAYER, layer.PLAIN, layer.FOLDS), cells, FOLDS)]
 
 
 def nearby_scores(data: Data, folder=None) -> pd.Series | None:
