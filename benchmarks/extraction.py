@@ -193,8 +193,8 @@ def main(argv: list[str] | None = None) -> int:
                          "of_floor": quick / least, "identical": same})
             verdict = "met" if quick / least <= GOALS[name] else "missed"
             print(f"{name}: {size[0]:.1f} MB, {size[1]} sweeps; plain {slow:.2f} s, here {quick:.2f} s "
-                  f"({slow / quick:.1f} times faster), floor {least:.2f} s ({samples:.2f} s bare); {quick / least:.2f} of the floor, "
-                  f"goal {GOALS[name]:g}: {verdict}; "
+                  f"({slow / quick:.1f} times faster), floor {least:.2f} s ({samples:.2f} s bare); "
+                  f"{quick / least:.2f} of the floor, goal {GOALS[name]:g}: {verdict}; "
                   f"{'identical' if same else 'DIFFERENT'} results in {len(found)} families", flush=True)
             failed |= not same or quick / least > GOALS[name]
     if args.json:
