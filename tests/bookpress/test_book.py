@@ -11,7 +11,8 @@ import yaml
 from bookpress.browser import served
 from bookpress.gate import check
 from bookpress.inspection import inspect
-from bookpress.project import Project
+from bookpress.project import Project, read_json
+from patchtype.experiments.paper import paper
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +29,17 @@ def html() -> Path:
 
 def test_the_gate_lets_the_book_pass(html):
     assert [str(finding) for finding in check(html, ROOT / "_toc.yml")] == []
+
+
+def test_every_number_of_the_paper_stands_beside_one_of_the_book(html):
+    build = Project(ROOT).build
+    made = (build / "settings").read_text().split()
+    if made != ["cohort=published", "quick=0"]:
+        pytest.skip(f"the book was built with {' '.join(made)}; a full build on the published cells records every key")
+    results = read_json(build / "results.json")
+    assert sorted(paper().keys() - results.keys()) == []
+    assert {key: results[key]["paper"] for key in paper()} == {key: row["value"] for key, row in paper().items()}
+    assert {results[key]["cohort"] for key in paper()} == {"published"}
 
 
 def test_launch_buttons_open_the_notebook_and_nothing_edits_it(html):
