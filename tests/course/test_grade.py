@@ -16,7 +16,7 @@ from bookpress.__main__ import main
 from bookpress.course import gradebook
 from bookpress.course.collect import collect
 from bookpress.course.exercises import exercises, stub
-from bookpress.course.grade import Mark, Marks, answer, grade, mark
+from bookpress.course.grade import Mark, Marks, _job, answer, grade, mark
 from bookpress.project import BookError
 
 from .test_exercises import notebook
@@ -367,3 +367,18 @@ def test_chapters_find_what_earlier_ones_left_and_answers_cannot_change_it(tmp_p
     got = mark(made, exercises(made, "x")[0], spoil)
     assert (got.passed, got.reason) == (True, "")
     assert left.exists()
+
+
+def test_chapters_are_graded_quickly():
+    one, two = exercises(chapter(), "x")
+    assert _job(chapter(), two, "name = 'Vip'")["context"] == ["base = 2\nquick = True"]
+
+
+@pytest.mark.parametrize(("reason", "times"), [("took longer than 8 s", 2), ("Twice, please.", 1)])
+def test_what_a_busy_machine_failed_is_judged_again(monkeypatch, reason, times):
+    asked = []
+    monkeypatch.setattr("bookpress.course.grade.mark", lambda *a: asked.append(a) or Mark(False, reason))
+    marks, (one, _) = Marks(None), exercises(chapter(), "x")
+    for _ in range(2):
+        assert marks.of(chapter(), one, GOOD, 8).reason == reason
+    assert len(asked) == times
