@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ def test_launch_buttons_open_the_notebook_and_nothing_edits_it(html):
     assert f"mybinder.org/v2/gh/{url}/main?urlpath=lab/tree/notebooks/01_data.ipynb" in page
     assert f"colab.research.google.com/github/{url}/blob/main/notebooks/01_data.ipynb" in page
     assert "/edit/main/" not in page
+
+
+def test_no_notebook_that_a_page_opens_elsewhere_has_an_answer(html):
+    opened = set()
+    for page in html.rglob("*.html"):
+        opened |= set(re.findall(r'href="https://[^"]+?/(notebooks/\w+\.ipynb)"', page.read_text(encoding="utf-8")))
+    assert opened == {f"notebooks/{name}.ipynb" for name in Project(ROOT).chapters()}
+    for name in opened:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert "SOLUTION" not in text and "NotImplementedError" in text, name
 
 
 def test_figures_are_drawings(html):
