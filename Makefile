@@ -48,7 +48,7 @@ ROOM     := src/bookpress
 # What a notebook may import, and what runs it. The rest of the press only shapes pages.
 CODE     := $(shell find src/patchtype src/helpers -type f -not -path '*/__pycache__/*' -not -name __main__.py 2>/dev/null) \
               $(wildcard $(addprefix $(ROOM)/,run.py watch.py notebook.py))
-PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml
+PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml pyproject.toml
 
 .PHONY: book
 book: env  ## build the book into _build/html, running only what changed
@@ -149,6 +149,12 @@ check-book: book  ## look at every page in a browser: axe, keyboard, screens, li
 	@$(PRESS) check-book
 check-binder: env  ## check what Binder installs, and run each notebook there quickly
 	@$(PRESS) check-binder --run
+
+.PHONY: check-answers check-student
+check-answers: env  ## each listed answer, right or wrong, against its check in ten other draws of the check's inputs
+	@$(BIN)/python -m tests.course.attempts
+check-student: env  ## install the student's bundle, work through chapter 1 as a student does, hand in, grade
+	@$(BIN)/python -m tests.course.student
 
 .PHONY: check-wheel check-colab
 check-wheel: env  ## install the wheel alone on 3.11 and the newest other Python, say its size, classify a recording

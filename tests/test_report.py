@@ -88,7 +88,7 @@ def test_a_table_of_scores_is_recorded_at_once(results):
 
 def test_an_estimate_brings_its_interval_and_is_told_with_signs(results, monkeypatch):
     glued = {}
-    monkeypatch.setattr(report, "_glue", glued.__setitem__)
+    monkeypatch.setattr(report, "glue", glued.__setitem__)
     results.record("gain", Estimate(-0.0159, -0.028, 0.0012, 0.0004), n=5, cohort="published")
     assert results.results["gain"]["note"] == "corrected p < 0.001"
     assert glued["gain_told"] == "−0.016 (−0.028 to +0.001)"

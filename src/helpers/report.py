@@ -8,6 +8,7 @@ they claim (`Results.check`), so that the build fails when a sentence stops bein
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -82,10 +83,10 @@ class Results:
             "paper": paper().get(key, {}).get("value"),
         }
         self._write()
-        _glue(key, value)
-        _glue(f"{key}_told", Sentence(told(value, self.results[key]["interval"], signed, unit)))
+        glue(key, value)
+        glue(f"{key}_told", Sentence(told(value, self.results[key]["interval"], signed, unit)))
         if self.results[key]["paper"] is not None:
-            _glue(f"paper_{key}", self.results[key]["paper"])
+            glue(f"paper_{key}", self.results[key]["paper"])
         return value
 
     def table(self, prefix: str, scores: pd.DataFrame, *, n, protocol: str = "", names: Mapping[str, str] | None = None,
@@ -112,7 +113,7 @@ class Results:
 
     def say(self, key: str, sentence: str) -> str:
         """Glue words that depend on the cells, such as a subclass's name, under a key and return them."""
-        _glue(key, Sentence(sentence))
+        glue(key, Sentence(sentence))
         return sentence
 
     def absent(self, *keys: str) -> None:
@@ -122,7 +123,7 @@ class Results:
         """
         for key in keys:
             if key not in self.results:
-                _glue(f"{key}_told", Sentence("–"))
+                glue(f"{key}_told", Sentence("–"))
 
     def check(self, claims: Mapping[str, bool]) -> None:
         """AssertionError that lists the sentences of the chapter which its numbers no longer bear out.
@@ -171,10 +172,15 @@ class Sentence(str):
         return str(self)
 
 
-def _glue(key: str, value) -> None:
-    from myst_nb import glue
+def glue(key: str, value) -> None:
+    """Leave a value for the page under its key. Where no page can be made, as on Binder or Colab, nothing is done.
 
-    glue(key, value, display=False)
+    >>> glue("n_cells", 12)
+    """
+    with contextlib.suppress(ModuleNotFoundError):
+        from myst_nb import glue as keep
+
+        keep(key, value, display=False)
 
 
 def plain(name) -> str:

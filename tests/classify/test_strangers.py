@@ -166,3 +166,12 @@ def test_models_for_another_set_have_not_seen_its_animals(monkeypatch):
     strangers._unacquainted(load("mouse"), table, donors)
     assert seen and not seen[0] & set(donors) and seen[0] < set(fitting.load("mouse").donors)
     assert strangers._unacquainted(load("mouse"), table, ["nobody"]) is load("mouse")
+
+
+def test_strangers_are_of_donors_that_the_guard_has_not_learnt_from(monkeypatch, kept):
+    every = guard.specimens("human")
+    groups = dict(strangers.strangers("human"))
+    met = pd.concat([table for name, table in groups.items() if "dendrites" in name or "control" in name]).index
+    assert set(met) == set(every.held_out.table.index) and not set(met) & set(every.learnt.table.index)
+    counted = strangers.detected(load("human"), kept, draws=2)
+    assert set(counted["cells"]) == {int(every.held_out.spiny.sum())}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bookpress.course import cage
 from bookpress.course.exercises import exercises
 from bookpress.course.grade import mark
-from bookpress.course.wire import Other, WireError, decode, encode, receive
+from bookpress.course.wire import Other, WireError, decode, encode, raised, receive
 
 from .test_exercises import notebook
 
@@ -241,3 +241,19 @@ def test_a_message_that_does_not_end_or_is_too_long_is_refused():
         theirs.sendall(struct.pack("!Q", 5) + b"ab")
         with pytest.raises(TimeoutError):
             receive(ours, 0.2)
+
+
+def test_what_a_student_raises_is_no_verdict():
+    assert type(raised("AssertionError", "passed")) is RuntimeError
+    assert type(raised("ValueError", "x")) is ValueError and type(raised("SystemExit", "x")) is RuntimeError
+
+
+@pytest.mark.slow
+def test_no_answer_is_not_the_chapters_own():
+    """The chapter itself gives a name that the exercise asks for."""
+    cells = [("code", "name = 'Sst'", []), ("markdown", "### Exercise 1: Name", []),
+             ("code", "# BEGIN SOLUTION\nname = name + '!'\n# END SOLUTION", ["solution"]),
+             ("code", "assert name == 'Sst!', 'Add a mark.'", ["check"])]
+    chapter = notebook(*cells)
+    (exercise,) = exercises(chapter, "x")
+    assert mark(chapter, exercise, "pass").reason == "Add a mark."

@@ -18,8 +18,8 @@ import pytest
 from distributed import LocalCluster
 
 from patchtype import files
-from patchtype.recordings import batch, cli, nwb, results, sources
-from patchtype.recordings.cell import extract
+from patchtype.recordings import batch, cli, downloads, nwb, quality, results, sources
+from patchtype.recordings.cell import Cell, extract
 from patchtype.recordings.extraction import WIDTHS
 from patchtype.recordings.scalars import SCALARS
 
@@ -252,7 +252,7 @@ def test_a_faulty_download_costs_one_cell_until_the_next_run(expected, served, t
 def test_whatever_happens_around_a_file_costs_that_file_only(served, tmp_path, monkeypatch, error, code):
     def fails(*args, **options):
         raise error
-    monkeypatch.setattr(sources, "fetched", fails)
+    monkeypatch.setattr(downloads, "fetched", fails)
     table = batch.run(sources.find("000020/0.1", served.api)[:2], tmp_path, progress=False)
     assert table["reasons"].tolist() == [code, code]
     assert str(error) in table["explanation"][0]
@@ -433,7 +433,7 @@ def test_a_full_disk_ends_the_run_with_its_sentence(short_file, tmp_path, monkey
 
 
 def test_a_disk_that_fills_while_a_file_is_fetched_ends_the_run(served, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "_copy", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(downloads, "_copy", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
         batch.run(sources.find("000020/0.1", served.api)[:1], tmp_path, progress=False)
 
@@ -459,3 +459,31 @@ def test_no_cell_of_a_csv_begins_a_formula(tmp_path):
     (tmp_path / "cells.csv").write_text('cell_id,subclass\n"=1+1",Sst\n-2,Vip\n')
     assert results.carry_labels([tmp_path], tmp_path)
     assert (tmp_path / "labels.csv").read_text() == "cell_id,subclass\n'=1+1,Sst\n'-2,Vip\n"
+
+
+def judged_as(*codes):
+    cell = Cell("cell")
+    for code in codes:
+        cell.verdict.add(code, f"found {code}")
+    return cell
+
+
+def test_a_cell_with_several_reasons_is_counted_at_the_first_rule():
+    order = list(quality.RULES)
+    first, second = sorted(("voltage_out_of_range", "rest_out_of_range"), key=order.index)
+    table = results.cell_table([judged_as(second, first)])
+    assert results.funnel(table)["code"].tolist() == ["recordings", first, "passed"]
+
+
+def test_only_cells_that_passed_say_what_they_lack():
+    good, bad = judged_as(), judged_as("no_sweeps")
+    good.missing, bad.missing = {"tau": "no step"}, {"tau": "no sweep"}
+    assert results.missing_table([good, bad])["reason"].tolist() == ["no step"]
+
+
+def test_a_family_of_another_width_is_no_result(tmp_path):
+    cell = judged_as()
+    cell.paper = {"psth": np.zeros(149)}
+    (tmp_path / "cell.npz").write_bytes(results.packed([cell]))
+    with pytest.raises(ValueError, match=r"found psth with \(149,\) values, expected 150"):
+        results.unpacked(tmp_path / "cell.npz")

@@ -111,16 +111,14 @@ def extract_all(source, *, electrode: str | None = None, cell_id: str | None = N
         with recordings(source, electrode=electrode, cell_id=cell_id) as found:
             return [extract(each, **settings) for each in found]
     except Exception as error:  # noqa: BLE001 - nothing may stop a batch
-        cell = Cell(cell_id or stem_of(source))
+        cell = Cell(cell_id or stem_of(source), **getattr(error, "about", {}))
         cell.verdict.add_error(error)
         return [cell.without_features()]
 
 
 def _measured(recording: Recording, protocol, drop_failed: bool, allow: Collection[str]) -> Cell:
     """The cell of a recording."""
-    cell = Cell(recording.cell_id, species=recording.species, subject_id=recording.subject_id,
-                session_id=recording.session_id, electrode=recording.electrode, format=recording.format,
-                simulated=recording.simulated)
+    cell = Cell(recording.cell_id, electrode=recording.electrode, **recording.about)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ipfx and numpy warn of what the rules say in full
         try:

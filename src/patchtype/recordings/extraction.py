@@ -23,14 +23,18 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
-from ipfx import feature_vectors, stimulus_protocol_analysis
-from ipfx import time_series_utils as tsu
-from ipfx.data_set_features import detection_parameters, extractors_for_sweeps
-from ipfx.error import FeatureError
-from ipfx.feature_extractor import SpikeTrainFeatureExtractor
-from ipfx.stimulus import StimulusType
-from ipfx.sweep import SweepSet
 
+from patchtype.recordings.ipfx import (
+    FeatureError,
+    SpikeTrainFeatureExtractor,
+    StimulusType,
+    SweepSet,
+    detection_parameters,
+    extractors_for_sweeps,
+    feature_vectors,
+    stimulus_protocol_analysis,
+)
+from patchtype.recordings.ipfx import time_series_utils as tsu
 from patchtype.recordings.protocols import Prepared, Window, aligned, window
 from patchtype.recordings.spikes import SpikeExtractor
 

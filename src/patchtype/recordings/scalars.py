@@ -12,12 +12,17 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from ipfx import spike_features, spike_train_features, stim_features, subthresh_features
-from ipfx import time_series_utils as tsu
-from ipfx.feature_extractor import SpikeTrainFeatureExtractor
-from ipfx.stimulus_protocol_analysis import ShortSquareAnalysis
 
 from patchtype import families
+from patchtype.recordings.ipfx import (
+    SpikeTrainFeatureExtractor,
+    spike_features,
+    spike_train_features,
+    stim_features,
+    stimulus_protocol_analysis,
+    subthresh_features,
+)
+from patchtype.recordings.ipfx import time_series_utils as tsu
 from patchtype.recordings.protocols import Prepared, window
 from patchtype.recordings.spikes import SpikeExtractor, width_suprathreshold, with_slow
 
@@ -498,7 +503,7 @@ def _short_squares(prepared: Prepared, positions: list[int], found: Measured, as
     extractor = SpikeExtractor(dv_cutoff=slope, thresh_frac=max(0.1, fraction))
     chosen = _first_spikes(sweeps.sweeps, extractor)
     trains = SpikeTrainFeatureExtractor(None, None)
-    analysis = ShortSquareAnalysis(extractor, trains)
+    analysis = stimulus_protocol_analysis.ShortSquareAnalysis(extractor, trains)
     if not chosen:
         return found.lose(_of("_short_square"), "no action potential in any short square")
     sizes = {k: analysis.sptx.stim_amp_fn(sweeps.sweeps[k].t, sweeps.sweeps[k].i, 0.0) for k, _, _ in chosen}

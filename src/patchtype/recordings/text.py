@@ -24,7 +24,7 @@ def clean(value, limit: int = TEXT) -> str:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
+        value = value[: 16 * limit].decode("utf-8", "replace")  # four characters of four bytes for each that is kept
     found = ("" if value is None else str(value))[: 4 * limit]
     try:  # what was not UTF-8 in a name or attribute is its bytes in disguise
         found = found.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
