@@ -86,6 +86,14 @@ def test_a_table_of_scores_is_recorded_at_once(results):
     assert results.results["mouse_support_vectors_macro_f1"]["interval"] is None
 
 
+def test_a_series_takes_numbers_and_words(results, monkeypatch):
+    glued = {}
+    monkeypatch.setattr(report, "glue", glued.__setitem__)
+    results.series("mouse_", {"cells": 12, "most": "Sst"}, n=12, cohort="published")
+    assert results.results["mouse_cells"]["value"] == 12 and glued["mouse_most"] == "Sst"
+    assert "mouse_most" not in results.results
+
+
 def test_an_estimate_brings_its_interval_and_is_told_with_signs(results, monkeypatch):
     glued = {}
     monkeypatch.setattr(report, "glue", glued.__setitem__)
@@ -97,6 +105,13 @@ def test_an_estimate_brings_its_interval_and_is_told_with_signs(results, monkeyp
     results.record("n_cells", 4178, n=4178, cohort="published")
     results.absent("n_cells", "elsewhere")
     assert glued["n_cells_told"] == "4,178" and glued["elsewhere_told"] == "–"
+
+
+@pytest.mark.parametrize("words", ["4,178", "0.60", "64 %", "−0.016 (−0.028 to +0.001)", "Pvalb and Sst"])
+def test_words_reach_the_page_as_they_are(words):
+    from myst_nb.core.variables import format_plain_text
+
+    assert format_plain_text(repr(report.Sentence(words)), "") == words
 
 
 def test_a_claim_that_no_longer_holds_stops_the_published_run_and_no_other(tmp_path):

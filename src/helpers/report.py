@@ -106,10 +106,13 @@ class Results:
                 self.record(key, values[column], n=n, interval=ends, protocol=protocol, **how)
 
     def series(self, prefix: str, values: Mapping, *, n, **how) -> None:
-        """Record each value of a Series or dict, numbers or estimates, as ``<prefix><name>``."""
+        """Record each value of a Series or dict, numbers or estimates, as ``<prefix><name>``; words are glued."""
         for name, value in values.items():
-            value = value if isinstance(value, Estimate | int) else float(value)
-            self.record(f"{prefix}{plain(name)}", value, n=n, **how)
+            if isinstance(value, str):
+                self.say(f"{prefix}{plain(name)}", value)
+            else:
+                value = value if isinstance(value, Estimate | int) else float(value)
+                self.record(f"{prefix}{plain(name)}", value, n=n, **how)
 
     def say(self, key: str, sentence: str) -> str:
         """Glue words that depend on the cells, such as a subclass's name, under a key and return them."""
@@ -166,10 +169,13 @@ def _limits(interval) -> list[float] | None:
 
 
 class Sentence(str):
-    """A string that a notebook shows without quotation marks."""
+    """A string that a notebook shows without quotation marks.
+
+    A number keeps them: the renderer reads what it is given as Python, and would make "4,178" a pair, "0.60" a 0.6.
+    """
 
     def __repr__(self) -> str:
-        return str(self)
+        return super().__repr__() if set(self) <= set("0123456789.,") else str(self)
 
 
 def glue(key: str, value) -> None:
