@@ -17,6 +17,10 @@ PRESS        := $(BIN)/python -m bookpress
 DATA_CHECK   ?= $(PATCHTYPE) data --choose
 export OMP_NUM_THREADS ?= 1
 export PYTHONHASHSEED := 0
+# Every process that imports torch with CUDA takes some 200 MB more than one with the torch that Binder has.
+ifneq ($(wildcard $(VENV)/lib/python3*/site-packages/nvidia),)
+export HELPERS_MEMORY_MB ?= 3072
+endif
 
 .PHONY: help
 help:  ## list what make can do

@@ -6,7 +6,7 @@ its own in the whole book. Figures keep a white ground, so that they read alike 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 import matplotlib.pyplot as plt
@@ -94,6 +94,19 @@ def zero_line(ax, paper: float | None = None, words: str = " paper") -> None:
     if paper is not None:
         ax.axvline(paper, color="black", linestyle="--", linewidth=1)
         ax.text(paper, ax.get_ylim()[1], words, fontsize="small", va="bottom", ha="left")
+
+
+def name_lines(ax, ends: Mapping[str, float], x: float) -> None:
+    """Name lines that end at ``x``: name → its last value, written beside the axes and led to by a thin line."""
+    names, values = zip(*sorted(ends.items(), key=lambda item: item[1]), strict=True)
+    step = 14 / 72 / (ax.get_position().height * ax.figure.get_figheight()) * np.ptp(ax.get_ylim())
+    places = np.array(values)
+    for k in range(1, len(places)):
+        places[k] = max(places[k], places[k - 1] + step)
+    places -= np.mean(places - values)
+    for name, value, place in zip(names, values, places, strict=True):
+        ax.annotate(name, (x, value), (1.05, place), xycoords="data", textcoords=("axes fraction", "data"), va="center",
+                    fontsize="small", arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": "#777777", "relpos": (0, 0.5)})
 
 
 def intervals(summary: pd.DataFrame, score: str, ax, reference: float | None = None, colour: str = "black") -> None:
