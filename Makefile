@@ -17,6 +17,10 @@ PRESS        := $(BIN)/python -m bookpress
 DATA_CHECK   ?= $(PATCHTYPE) data --choose
 export OMP_NUM_THREADS ?= 1
 export PYTHONHASHSEED := 0
+# Every process that imports torch with CUDA takes some 200 MB more than one with the torch that Binder has.
+ifneq ($(wildcard $(VENV)/lib/python3*/site-packages/nvidia),)
+export HELPERS_MEMORY_MB ?= 3072
+endif
 
 .PHONY: help
 help:  ## list what make can do
@@ -110,11 +114,12 @@ suite: env  ## train every human regime over ten repeats of five folds, into _bu
 bench: env  ## time extraction and training against plain implementations of the same
 	@$(BIN)/python benchmarks/extraction.py
 	@$(BIN)/python benchmarks/training.py
-science: env  ## run every method of the comparison on transfer that is not kept in science/ yet
+science: env  ## run every method of transfer, and what else chapters 5, 8 and 9 read, that is not kept in science/ yet
 	@$(PATCHTYPE) science --jobs $(JOBS)
+	@$(PATCHTYPE) experiments
 better: env  ## try the better model on development donors and score it once on final ones, into science
 	@$(PATCHTYPE) better
-bench-science: env  ## goals of the book against kept predictions: goal, value, interval, verdict
+bench-science: env  ## goals of the book against kept predictions: goal, value, interval, verdict; what was tuned
 	@$(BIN)/python benchmarks/science.py
 
 .PHONY: models

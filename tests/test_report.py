@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from helpers import report
 from patchtype import settings
@@ -137,3 +139,18 @@ def test_the_ledger_draws_scores_and_gains_and_folds_the_table(results):
     assert "0.860 (simulated), paper 0.873: no interval" in scores and "Scores" in scores
     assert "includes both the paper&#x27;s value and zero" in gains and 'style="left:45.0%;width:20.0%"' in gains
     assert folded.startswith(":::{dropdown}") and "| not computed |" in folded
+
+
+def test_all_scores_stand_in_one_strip_by_chapter_and_by_what_was_named(results):
+    results.series("", {"mouse_rf_macro_f1": 0.88, "final_human": 0.82, "final_readings": 10, "zero_shot_floor": 0.17,
+                        "joint_gain_macro_f1": 0.01, "mouse_svm_macro_f1": 0.91}, n=50, cohort="published")
+    results.record("zero_shot_forest", 0.34, n=50, cohort="simulated")
+    results.record("external_layer_1_boosting_raw", 1.0, n=19, cohort="published")
+    merged = {key: {**row, "notebook": "09_x"} for key, row in results.results.items()}
+    page = BeautifulSoup(report.ledger_markdown(merged), "lxml")
+    rows = {row.th.text: row for row in page.find("caption", string=re.compile("All scores")).parent.select("tbody tr")}
+    assert {name: row.select("td")[-1].text for name, row in rows.items()} == {
+        "9: mouse": "0.88 to 0.91", "9: human": "0.82", "9: human, no human label (simulated)": "0.34"}
+    dots = rows["9: mouse"].select(".forest-dot")
+    assert [dot["title"] for dot in dots] == ["mouse rf macro f1: 0.880", "mouse svm macro f1: 0.910"]
+    assert dots[0]["style"] == "left:85.0%"

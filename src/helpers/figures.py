@@ -104,9 +104,10 @@ def name_lines(ax, ends: Mapping[str, float], x: float) -> None:
     for k in range(1, len(places)):
         places[k] = max(places[k], places[k - 1] + step)
     places -= np.mean(places - values)
+    leader = {"arrowstyle": "-", "linewidth": 0.5, "color": "#777777", "relpos": (0, 0.5)}
     for name, value, place in zip(names, values, places, strict=True):
         ax.annotate(name, (x, value), (1.05, place), xycoords="data", textcoords=("axes fraction", "data"), va="center",
-                    fontsize="small", arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": "#777777", "relpos": (0, 0.5)})
+                    fontsize="small", arrowprops=leader)
 
 
 def intervals(summary: pd.DataFrame, score: str, ax, reference: float | None = None, colour: str = "black") -> None:
