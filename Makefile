@@ -114,11 +114,12 @@ suite: env  ## train every human regime over ten repeats of five folds, into _bu
 bench: env  ## time extraction and training against plain implementations of the same
 	@$(BIN)/python benchmarks/extraction.py
 	@$(BIN)/python benchmarks/training.py
-science: env  ## run every method of the comparison on transfer that is not kept in science/ yet
+science: env  ## run every method of transfer, and what else chapters 5, 8 and 9 read, that is not kept in science/ yet
 	@$(PATCHTYPE) science --jobs $(JOBS)
+	@$(PATCHTYPE) experiments
 better: env  ## try the better model on development donors and score it once on final ones, into science
 	@$(PATCHTYPE) better
-bench-science: env  ## goals of the book against kept predictions: goal, value, interval, verdict
+bench-science: env  ## goals of the book against kept predictions: goal, value, interval, verdict; what was tuned
 	@$(BIN)/python benchmarks/science.py
 
 .PHONY: models

@@ -40,7 +40,8 @@ EXIT_STATUS = """exit status:
   130  stopped by Ctrl-C"""
 #: Extras of the package and what is imported of them: a command that lacks one says how to get it.
 EXTRAS = {"arbor": "simulate", "dandi": "dandi", "aiohttp": "dandi", "fsspec": "dandi", "torch": "train",
-          "imblearn": "train", "dask": "distributed", "distributed": "distributed", "hdf5plugin": "filters"}
+          "imblearn": "train", "pyarrow": "train", "dask": "distributed", "distributed": "distributed",
+          "hdf5plugin": "filters"}
 
 
 def main(argv: list[str] | None = None) -> int:

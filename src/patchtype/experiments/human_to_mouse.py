@@ -70,7 +70,7 @@ def target(data) -> Cohort:
 
 
 def few_labels(data, cells: Cohort) -> Iterator[Piece]:
-    """Pieces with `SIZES` labelled mouse cells, with and without human cells."""
+    """Pieces with `SIZES` labelled mouse cells, with and without human cells; networks where cells are few."""
     human, options = data["human aligned"], {"inputs": "family embedding", "grouped": True}
     adviser = Adviser(human, learners=QUICK)
     networks = regimes(human, _Pretrained(human, options), **options)
@@ -82,7 +82,8 @@ def few_labels(data, cells: Cohort) -> Iterator[Piece]:
     for size in SIZES:
         for fold in Sample(base(), size).folds(cells):
             for name, build in models.items():
-                yield partial(_sized, size, name, build, cells, fold)
+                if size or name in (ALONE, ADVISED):
+                    yield partial(_sized, size, name, build, cells, fold)
 
 
 def _sized(size: int, *task) -> pd.DataFrame:

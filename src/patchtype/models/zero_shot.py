@@ -116,7 +116,7 @@ class ZeroShot:
                           axis=0)
         if self.steps < 3:
             return aligned
-        return self._self_trained(aligned, target.table if table is None else table)
+        return self.self_trained(aligned, target.table if table is None else table)
 
     def _aligned(self, source: Cohort, target: Cohort, known: np.ndarray | None) -> list[np.ndarray]:
         classes = len(source.classes)
@@ -135,7 +135,8 @@ class ZeroShot:
             found.append(p)
         return found
 
-    def _self_trained(self, aligned: np.ndarray, table: pd.DataFrame) -> np.ndarray:
+    def self_trained(self, aligned: np.ndarray, table: pd.DataFrame) -> np.ndarray:
+        """Step 3 alone: probabilities (N, C) of step 2 and the target's features to probabilities (N, C)."""
         x = make_pipeline(*scaled(PowerTransformer)).fit_transform(table.to_numpy())
         p = aligned
         for _ in range(self.turns):
