@@ -107,7 +107,7 @@ def test_an_estimate_brings_its_interval_and_is_told_with_signs(results, monkeyp
     assert glued["n_cells_told"] == "4,178" and glued["elsewhere_told"] == "–"
 
 
-@pytest.mark.parametrize("words", ["4,178", "0.60", "64 %", "−0.016 (−0.028 to +0.001)", "Pvalb and Sst"])
+@pytest.mark.parametrize("words", ["4,178", "0.60", "+0.060", "64 %", "−0.016 (−0.028 to +0.001)", "Pvalb and Sst"])
 def test_words_reach_the_page_as_they_are(words):
     from myst_nb.core.variables import format_plain_text
 

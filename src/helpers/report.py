@@ -171,11 +171,11 @@ def _limits(interval) -> list[float] | None:
 class Sentence(str):
     """A string that a notebook shows without quotation marks.
 
-    A number keeps them: the renderer reads what it is given as Python, and would make "4,178" a pair, "0.60" a 0.6.
+    A number keeps them: the renderer reads what it is given as Python, and would make "4,178" a pair, "+0.60" a 0.6.
     """
 
     def __repr__(self) -> str:
-        return super().__repr__() if set(self) <= set("0123456789.,") else str(self)
+        return super().__repr__() if set(self) <= set("+-0123456789.,") else str(self)
 
 
 def glue(key: str, value) -> None:
