@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     jobs(parser)
     parser.add_argument("--out", type=Path, dest="folder", help="where to write (default _build/suite)")
     parser.add_argument("--keep", action="store_true", help="keep the predictions in the folder science, too")
+    parser.add_argument("--json", action="store_true", help="print the JSON object of suite.json instead of lines")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -67,10 +68,14 @@ def main(args: argparse.Namespace) -> int:
     predictions = run(mouse, human, protocol, args.stopping, args.jobs, inputs=args.inputs, grouped=args.grouped,
                       epochs=args.epochs, plan=Plan(precision=args.precision))
     seconds = time.perf_counter() - start
-    settings = {name: value for name, value in vars(args).items() if name not in ("folder", "keep", "command")}
-    write(args.folder or build_folder() / "suite", predictions, protocol, seconds, settings)
+    settings = {name: value for name, value in vars(args).items() if name not in ("folder", "keep", "json", "command")}
+    folder = args.folder or build_folder() / "suite"
+    write(folder, predictions, protocol, seconds, settings)
     if args.keep:
         archive.keep(KEPT, predictions, protocol, cohort=human, minutes=round(seconds / 60, 1), processes=args.jobs)
+    if args.json:
+        print((folder / "suite.json").read_text("utf-8"), end="")
+        return 0
     print(describe(predictions, protocol))
     print(f"{len(fold_scores(predictions))} fits in {seconds / 60:.1f} minutes on {args.jobs} processes")
     return 0
