@@ -3,6 +3,10 @@
 The lists stand in ``answers/NN_name.txt``: cells that begin ``# %% EXERCISE right: form`` or ``wrong: mistake``, the
 latter with what its message must hold after a ``|``. All runs on made cells: no answer leans on published numbers.
 
+Of each function that an answer gives, three kinds of mistakes are made from the chapter's own: it returns the same
+whatever it is asked, it returns in order what another draw wanted, as if that had been typed in, and it leaves one
+argument as it was at the first call.
+
 ``python -m tests.course.attempts --draws 10``: checks draw their inputs anew, so one that is weak may tell a mistake
 in one draw and not in the next.
 """
@@ -11,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import copy
+import inspect
 import json
 import re
 import sys
@@ -37,6 +43,10 @@ from patchtype import cohorts, families, taxonomy
 
 ROOT = Path(__file__).parents[2]
 ANSWERS = Path(__file__).parent / "answers"
+#: Arguments that no check asks for: how exactly, and by which luck.
+SETTINGS = ("seed", "n_runs", "n_draws")
+#: How far the other draw is.
+OTHER = 1000
 HEAD = re.compile(r"^# %% (\d+) (right|wrong): ([^|\n]+?)(?: \| (.+))?$", re.MULTILINE)
 
 
@@ -181,15 +191,96 @@ def chapter(root: Path, name: str):
     return notebook, prepared
 
 
-def judged(name: str, notebook, prepared: Callable[..., dict]) -> tuple[dict[str, int], list[str]]:
-    """How many right and wrong answers of a chapter were tried, and what its checks say that they should not."""
-    found, counts = [], {"right": 0, "wrong": 0}
+def recorded(solution: str, check: str, space: dict) -> dict[str, list[tuple[dict, object]]]:
+    """What the check asks of each function of the chapter's own answer: arguments and what came back, call by call."""
+    calls: dict[str, list[tuple[dict, object]]] = {}
+
+    def heard(name, function):
+        def hear(*words, **named):
+            given = inspect.signature(function).bind(*words, **named)
+            given.apply_defaults()
+            before = copy.deepcopy(dict(given.arguments))
+            after = function(*words, **named)
+            calls[name].append((before, copy.deepcopy(after)))
+            return after
+
+        calls[name] = []
+        return hear
+
+    exec(solution, space)
+    for name in sorted(reads(check) & binds(solution)):
+        if callable(space[name]):
+            space[name] = heard(name, space[name])
+    exec(check, space)
+    return calls
+
+
+def mistakes(calls: list[tuple[dict, object]], others: list[tuple[dict, object]]) -> Iterator[tuple[str, Callable]]:
+    """Name of a mistake, and what makes a function that has it from a right one; ``others``: of another draw."""
+
+    def constant(function):
+        return lambda *words, **named: copy.deepcopy(calls[0][1])
+
+    def typed_in(function):
+        left = [value for _, value in others]
+        return lambda *words, **named: copy.deepcopy(left.pop(0))
+
+    if not calls:
+        yield "is never asked", lambda function: function
+        return
+    yield "always the same", constant
+    yield "another draw's answers", typed_in
+    for name in calls[0][0]:
+        if len(calls) > 1 and name not in SETTINGS:
+
+            def frozen(function, name=name):
+                def call(*words, **named):
+                    given = inspect.signature(function).bind(*words, **named)
+                    given.apply_defaults()
+                    given.arguments[name] = copy.deepcopy(calls[0][0][name])
+                    return function(*given.args, **given.kwargs)
+
+                return call
+
+            yield f"ignores {name}", frozen
+
+
+def made_wrong(exercise: Exercise, solution: str, check: str, prepared: Callable[..., dict], number: int) -> Iterator:
+    """Each mistake that can be made from the chapter's own answer, and what the check says of it."""
+    with draw(number):
+        calls = recorded(solution, check, prepared(exercise))
+    with draw(number + OTHER):
+        others = recorded(solution, check, prepared(exercise))
+    for name, asked in calls.items():
+        for form, spoil in mistakes(asked, others[name]):
+            space = prepared(exercise)
+            exec(solution, space)
+            space[name] = spoil(space[name])
+            with draw(number):
+                try:
+                    exec(check, space)
+                    yield f"{name} {form}", ""
+                except Exception as error:
+                    yield f"{name} {form}", f"{type(error).__name__}: {error}"
+
+
+def judged(
+    name: str, notebook, prepared: Callable[..., dict], number: int, spoil: bool = False
+) -> tuple[dict[str, int], list[str]]:
+    """How many answers of a chapter were tried in one draw, and what its checks say that they should not.
+
+    ``spoil``: also those that are made from the chapter's own.
+    """
+    found, counts = [], {"right": 0, "wrong": 0, "spoilt": 0}
     for exercise in exercises(notebook, name):
         solution, check = (notebook.cells[at].source for at in (exercise.solution, exercise.check))
         where = f"{name} {exercise.number}"
         found += [f"{where}, {what}" for what in _own(exercise, solution, check, prepared)]
-        for number, kind, form, says, code in answers(name):
-            if number == exercise.number:
+        for form, said in made_wrong(exercise, solution, check, prepared, number) if spoil else ():
+            counts["spoilt"] += 1
+            found += [] if said else [f"{where}, {form}: passed"]
+        for at, kind, form, says, code in answers(name):
+            if at == exercise.number:
                 said = attempt(solution, code, check, prepared(exercise, code))
                 counts[kind] += 1
                 if kind == "right" and said:
@@ -218,6 +309,10 @@ def _own(exercise: Exercise, solution: str, check: str, prepared: Callable[..., 
             yield f"the stub: {error}"
 
 
+def counted(counts: dict[str, int]) -> str:
+    return f"{counts['right']} other right answers, {counts['wrong']} wrong and {counts['spoilt']} spoilt ones"
+
+
 def main(argv: list[str] | None = None) -> int:
     names = sorted(path.stem for path in ANSWERS.glob("*.txt"))
     parser = argparse.ArgumentParser(prog="python -m tests.course.attempts", description=__doc__.splitlines()[0])
@@ -227,20 +322,20 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if unknown := [name for name in args.chapters if name not in names]:
         parser.error(f"found the chapter {unknown[0]!r}, expected one of {', '.join(names)}")
-    total, missed = {"right": 0, "wrong": 0}, 0
+    total, missed = dict.fromkeys(("right", "wrong", "spoilt"), 0), 0
     for name in args.chapters:
         begun, every = time.monotonic(), []
         with tempfile.TemporaryDirectory() as folder, simulated(Path(folder)):
             notebook, prepared = chapter(ROOT, name)
             for number in range(args.first, args.first + args.draws):
                 with draw(number), open(devnull, "w") as quiet, redirect_stdout(quiet):
-                    counts, found = judged(name, notebook, prepared)
+                    counts, found = judged(name, notebook, prepared, number, spoil=True)
                 every += [f"draw {number}: {what}" for what in found]
         total = {kind: total[kind] + n for kind, n in counts.items()}
         missed += len(every)
-        print(f"{name}: {counts['right']} other right answers and {counts['wrong']} wrong ones in {args.draws} draws, "
-              f"{len(every)} misjudged, {time.monotonic() - begun:.0f} s", *every, sep="\n  ", flush=True)
-    print(f"{total['right']} right and {total['wrong']} wrong answers, {args.draws} draws each: {missed} misjudged")
+        print(f"{name}: {counted(counts)}, {args.draws} draws each, {len(every)} misjudged, "
+              f"{time.monotonic() - begun:.0f} s", *every, sep="\n  ", flush=True)  # fmt: skip
+    print(f"all: {counted(total)}, {args.draws} draws each, {missed} misjudged")
     return int(missed > 0)
 
 

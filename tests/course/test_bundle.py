@@ -121,12 +121,17 @@ def test_the_first_cell_installs_on_colab(root, monkeypatch):
 def test_slides_hold_each_figure_with_its_words():
     shown = {"figure": {"caption": "Cells per {term}`subclass`."}, "image": {"alt": "Two bar charts."}}
     code = nbformat.v4.new_code_cell("1", metadata={"mystnb": shown})
-    code.outputs = [nbformat.v4.new_output("display_data", {"image/png": "QUJD\n"})]
+    code.outputs = [
+        nbformat.v4.new_output("display_data", {"image/png": "QUJD\n"}),
+        nbformat.v4.new_output("display_data", {"image/svg+xml": "<svg>é</svg>", "text/plain": "a figure"}),
+    ]
     text = "# Data\n\n- **You will learn** what a *cell* is.\n\n## Where <b>"
     found = slides.slides(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text), code]))
     assert found == [
         slides.Slide("Data", "Data", "You will learn what a cell is."),
-        slides.Slide("Data", "Where <b>", "Cells per subclass.", "QUJD", "Two bar charts."),
+        slides.Slide("Data", "Where <b>", "Cells per subclass.", "data:image/png;base64,QUJD", "Two bar charts."),
+        slides.Slide("Data", "Where <b>", "Cells per subclass.", "data:image/svg+xml;base64,PHN2Zz7DqTwvc3ZnPg==",
+                     "Two bar charts."),
     ]
     page = slides.as_html(found)
     assert "Where &lt;b&gt;" in page and 'alt="Two bar charts."' in page

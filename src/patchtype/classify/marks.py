@@ -1,13 +1,15 @@
-"""A cell's sweeps with what was measured on them: every mark is read off what `extract` returned, none placed by eye."""
+"""A cell's sweeps with what was measured on them, drawn into given matplotlib axes.
+
+Every mark is read off what `patchtype.recordings.cell.extract` returned; none is placed by eye.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from helpers.figures import ACCENTS
 from patchtype.classify.traces import AFTER_S, Trace, of_steps, thinned
 
-MARK, INK, GOLD = ACCENTS
+MARK, INK, GOLD = "#AA3377", "#4477AA", "#997700"
 
 
 def amount(value: float, unit: str, digits: int = 0) -> str:
@@ -63,7 +65,7 @@ def sag(ax, cell) -> float:
     x, y = zip(*((1000 * one.t_s[k], one.v_mv[k]) for one, k in zip(others, low, strict=True)), strict=True)
     ax.plot(x, y, "D", color=GOLD, markersize=5)
     ax.set(xlabel="time from step onset (ms)", xlim=(-60, 550), ylim=(-107, -38))
-    below = f["sag"] > 0.1
-    ax.text(0.5, 0.02 if below else 0.97, f"sag {amount(100 * f['sag'], '%')}\ninput resistance "
-            f"{amount(f['input_resistance'], 'MΩ')}", transform=ax.transAxes, ha="center", va="bottom" if below else "top")
+    words = f"sag {amount(100 * f['sag'], '%')}\ninput resistance {amount(f['input_resistance'], 'MΩ')}"
+    y_words, side = (0.02, "bottom") if f["sag"] > 0.1 else (0.97, "top")
+    ax.text(0.5, y_words, words, transform=ax.transAxes, ha="center", va=side)
     return np.polyfit([one.i_pa for one in others], y, 1)[0]
