@@ -138,11 +138,16 @@ test: book  ## build the book, then run every test
 test-fast: env  ## the quick tests only, without building
 	$(BIN)/python -m pytest -q -m "not slow and not browser and not network" --doctest-modules src tests
 
-.PHONY: mutants fuzz
+.PHONY: mutants fuzz hostile cheats
 mutants: env  ## put small errors into the code, one by one: does a quick test notice each?
 	@$(BIN)/python -m tests.mutants --jobs $(JOBS)
-fuzz: env  ## two minutes of harmed recordings, tables and notebooks (longer: python -m tests.fuzz --minutes 20)
-	@$(BIN)/python -m tests.fuzz
+FUZZ ?= --minutes 2
+fuzz: env  ## two minutes of harmed recordings, tables and notebooks (longer: make fuzz FUZZ="--minutes 20 --seed 1")
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
+hostile: env  ## twelve good cells, and every kind of file made to harm among them: what they cost the good ones
+	@$(BIN)/python -m tests.hostile
+cheats: env  ## answers that try to be marked right, behind bubblewrap and without it
+	@$(BIN)/python -m tests.cheats
 
 .PHONY: lint
 lint: env  ## code style, notebook pairs, numbers typed into prose, workflows
