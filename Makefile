@@ -17,6 +17,10 @@ PRESS        := $(BIN)/python -m bookpress
 DATA_CHECK   ?= $(PATCHTYPE) data --choose
 export OMP_NUM_THREADS ?= 1
 export PYTHONHASHSEED := 0
+# Every process that imports torch with CUDA takes some 200 MB more than one with the torch that Binder has.
+ifneq ($(wildcard $(VENV)/lib/python3*/site-packages/nvidia),)
+export HELPERS_MEMORY_MB ?= 3072
+endif
 
 .PHONY: help
 help:  ## list what make can do
@@ -48,7 +52,7 @@ ROOM     := src/bookpress
 # What a notebook may import, and what runs it. The rest of the press only shapes pages.
 CODE     := $(shell find src/patchtype src/helpers -type f -not -path '*/__pycache__/*' -not -name __main__.py 2>/dev/null) \
               $(wildcard $(addprefix $(ROOM)/,run.py watch.py notebook.py))
-PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml
+PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml pyproject.toml
 
 .PHONY: book
 book: env  ## build the book into _build/html, running only what changed
@@ -105,16 +109,19 @@ serve:  ## show the built book on http://localhost:8000
 # --- long runs ------------------------------------------------------------------------------------
 
 .PHONY: suite bench science better bench-science
-suite: env  ## train every human regime over ten repeats of five folds, into _build/suite and science
+suite: env  ## run what chapters 4 to 6 read from science: table models, and the human regimes (ten repeats)
+	@$(PATCHTYPE) baselines --jobs $(JOBS)
 	@$(PATCHTYPE) suite --keep
+	@$(PATCHTYPE) suite --keep --inputs "family embedding" --repeats 1
 bench: env  ## time extraction and training against plain implementations of the same
 	@$(BIN)/python benchmarks/extraction.py
 	@$(BIN)/python benchmarks/training.py
-science: env  ## run every method of the comparison on transfer that is not kept in science/ yet
+science: env  ## run every method of transfer, and what else chapters 5, 8 and 9 read, that is not kept in science/ yet
 	@$(PATCHTYPE) science --jobs $(JOBS)
+	@$(PATCHTYPE) experiments
 better: env  ## try the better model on development donors and score it once on final ones, into science
 	@$(PATCHTYPE) better
-bench-science: env  ## goals of the book against kept predictions: goal, value, interval, verdict
+bench-science: env  ## goals of the book against kept predictions: goal, value, interval, verdict; what was tuned
 	@$(BIN)/python benchmarks/science.py
 
 .PHONY: models
@@ -147,20 +154,27 @@ lint: env  ## code style, notebook pairs, numbers typed into prose, workflows
 	$(BIN)/ruff check src tests benchmarks $(wildcard notebooks/*.ipynb)
 	$(PRESS) notebooks --check
 	$(PRESS) check-prose
-	$(BIN)/zizmor --offline --quiet --min-severity high .github
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet --min-severity medium .github
 
 .PHONY: check-book check-binder
 check-book: book  ## look at every page in a browser: axe, keyboard, screens, links, weight
 	@$(PRESS) check-book
-check-binder: env  ## check what Binder installs, and run each notebook there quickly
-	@$(PRESS) check-binder --run
+check-binder: env  ## check what Binder installs, install it into _build/binder, run each chapter alone there
+	@$(PRESS) check-binder
+	@PRESS="$(PRESS)" .ci/alone binder _build/binder
+
+.PHONY: check-answers check-student
+check-answers: env  ## each listed answer, right or wrong, against its check in ten other draws of the check's inputs
+	@$(BIN)/python -m tests.course.attempts
+check-student: env  ## install the student's bundle, work through chapter 1 as a student does, hand in, grade
+	@$(BIN)/python -m tests.course.student
 
 .PHONY: check-wheel check-colab
 check-wheel: env  ## install the wheel alone on 3.11 and the newest other Python, say its size, classify a recording
 	@WHEEL_PYTHONS=all $(BIN)/python -m pytest -q tests/test_wheel.py
-check-colab:  ## see that the package installs beside what Colab has, and replaces nothing of it (needs uv)
-	@uv pip compile -q pyproject.toml --extra notebooks --python-version 3.13 --only-binary :all: --no-header --no-config \
-	  --python-platform x86_64-manylinux_2_28 -c tests/colab.txt -o /dev/null && echo "Colab keeps all that it has"
+check-colab: env  ## install the chapters' needs beside what Colab has into _build/colab, run each chapter alone there
+	@PRESS="$(PRESS)" .ci/alone colab _build/colab
 
 .PHONY: clean
 clean:  ## remove everything built

@@ -27,7 +27,8 @@ COMMANDS = {
     "check-html": ("bookpress.cli", "check a rendered book"),
     "check-prose": ("bookpress.cli", "find result numbers typed into the prose"),
     "check-book": ("bookpress.cli", "look at every page in a browser: axe, keyboard, screens, links, weight"),
-    "check-binder": ("bookpress.cli", "check what Binder will install and run"),
+    "check-binder": ("bookpress.cli", "check what Binder will install"),
+    "check-alone": ("bookpress.cli", "run each chapter quickly, alone in an empty folder, with another Python"),
     "offline": ("bookpress.cli", "write the book as one archive and one PDF"),
 }
 

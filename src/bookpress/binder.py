@@ -1,34 +1,27 @@
-"""What Binder will make of the repository: which files it reads, what they install, what a notebook costs there."""
+"""What Binder will make of the repository: which files it reads, what they install, what makes it install anew."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
-import venv
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 
-from bookpress.notebook import sources
-from bookpress.project import Project, read_json
+from bookpress.project import BookError
 
-SECONDS, MEGABYTES = 180, 2048
 # repo2docker takes the first of these that it finds and leaves the later ones unread.
 # https://repo2docker.readthedocs.io/en/latest/config_files/
 BEFORE_CONDA = ("Dockerfile", "Project.toml", "JuliaProject.toml", "REQUIRE", "default.nix", "install.R", "DESCRIPTION")
 SCRIPTS = ("postBuild", "start")
-#: What runs the notebooks in a measured environment; Binder's reader runs them by hand.
-RUNNER = ("ipykernel", "papermill", "psutil")
 PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 
 
@@ -43,25 +36,11 @@ class Line:
         return f"{'WRONG: ' * self.wrong}{self.what}"
 
 
-def check_binder(project: Project, install: bool = False, run: bool = False) -> Iterator[Line]:
-    """The report, line by line, as it comes about.
-
-    ``install`` builds a bare virtual environment as Binder would (minutes, gigabytes); ``run`` runs each
-    notebook with the parameters that Binder opens it with, in that environment or in this one.
-    """
-    yield from layout(project.root)
-    yield from size(project.root)
-    if not (install or run):
-        return
-    with tempfile.TemporaryDirectory(prefix="binder-") as folder:
-        python = Path(sys.executable)
-        if install:
-            python = Path(folder) / "venv" / "bin" / "python"
-            lines = list(installed(project.root, python))
-            yield from lines
-            if any(line.wrong for line in lines):
-                return
-        yield from costs(project, python, Path(folder))
+def check_binder(root: Path) -> Iterator[Line]:
+    """The report, line by line, as it comes about."""
+    yield from layout(root)
+    yield from size(root)
+    yield from layers(root)
 
 
 def layout(root: Path) -> Iterator[Line]:
@@ -134,46 +113,20 @@ def _names(lines: list[str]) -> Iterator[str]:
             yield Requirement(line).name
 
 
-def installed(root: Path, python: Path) -> Iterator[Line]:
-    """A bare virtual environment with what Binder's pip installs, at ``python``; how large it is."""
-    venv.create(python.parents[1], with_pip=True)
-    runner = [str(pin) for pin in pins(root / "requirements.txt") if pin.name in RUNNER]
-    steps = {"the pip part of environment.yml": pip_part(root), "postBuild": ["--no-deps", "-e", "."]}
-    for what, arguments in steps.items():
-        done = _called([python, "-m", "pip", "install", "-q", "--no-cache-dir", *arguments], root)
-        if done.returncode:
-            yield Line(f"{what} does not install: {(done.stderr or done.stdout).strip().splitlines()[-1]}", True)
-            return
-    total = sum(path.lstat().st_size for path in python.parents[1].rglob("*") if not path.is_dir())
-    yield Line(f"bare environment: {total / 1e6:,.0f} MB")
-    _called([python, "-m", "pip", "install", "-q", *runner], root)
-
-
-def pins(lock: Path) -> Iterator[Requirement]:
-    """What a lock says for this Python and system, without the hashes."""
-    for line in lock.read_text(encoding="utf-8").splitlines():
-        if re.match(r"[a-z0-9]", line):
-            requirement = Requirement(line.removesuffix("\\").strip())
-            if requirement.marker is None or requirement.marker.evaluate():
-                yield Requirement(f"{requirement.name}{requirement.specifier}")
-
-
-def costs(project: Project, python: Path, folder: Path) -> Iterator[Line]:
-    """Time and memory of each notebook as Binder opens it, in a copy below ``folder``."""
-    copy = Project(folder / "book")
-    shutil.copytree(project.notebooks, copy.notebooks)
-    for source in sources(copy):
-        done = _called([python, "-m", "bookpress", "run", source, "--root", copy.root], project.root, HELPERS_QUICK="1")
-        if done.returncode:
-            yield Line(f"{source.stem} fails: {(done.stderr or done.stdout).strip().splitlines()[-1]}", True)
-            continue
-        row: dict[str, Any] = read_json(copy.runs / f"{source.stem}.json")
-        over = row["wall_s"] > SECONDS or row["peak_mb"] > MEGABYTES
-        cure = f"; over {SECONDS} s or {MEGABYTES:,} MB, make its quick run smaller." if over else ""
-        yield Line(f"{source.stem}: {row['wall_s']:.0f} s, at most {row['peak_mb']:,} MB{cure}", over)
-
-
-def _called(words: list[Any], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        list(map(str, words)), cwd=cwd, env=os.environ | environment, capture_output=True, text=True
-    )
+def layers(root: Path) -> Iterator[Line]:
+    """What repo2docker copies before it installs: with a change of these files, and of no other, it installs anew."""
+    if find_spec("repo2docker") is None:
+        yield Line("jupyter-repo2docker is not installed here, so nobody has looked at its Dockerfile")
+        return
+    words = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", str(root)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    before, whole, after = (done.stdout + done.stderr).partition("src/ ${REPO_DIR}/")
+    if done.returncode or not whole:
+        raise BookError(f"repo2docker makes no Dockerfile of {root}: {(done.stderr or done.stdout).strip()}")
+    if "env update" not in before:
+        yield Line("repo2docker copies the whole repository before it installs environment.yml, so every change of a "
+                   "text installs it anew; write the pins into environment.yml itself.", True)
+        return
+    files = ", ".join(re.findall(r"^COPY .*?\bsrc/(\S+)", before, flags=re.MULTILINE))
+    scripts = ", ".join(name for name in SCRIPTS if f"RUN ./{name}" in after)
+    yield Line(f"repo2docker installs anew when {files} or a name in apt.txt changes; any other change runs {scripts}")

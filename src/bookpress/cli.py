@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bookpress.binder import Line
 
 from bookpress.finding import Finding, ordered, rows, wrong
 from bookpress.project import BookError, Project, write_text
@@ -18,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     command = parser.prog.split()[-1]
     if command == "run":
         parser.add_argument("source", type=Path, help="notebooks/NN_name.md")
+        parser.add_argument("--python", type=Path, help="run it with another interpreter's packages")
     elif command == "check-html":
         parser.add_argument("folder", type=Path, help="folder with the rendered book")
     elif command == "check-prose":
@@ -25,9 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     elif command == "notebooks":
         parser.add_argument("--check", action="store_true", help="write nothing; fail when a pair differs")
         parser.add_argument("--quick", action="store_true", help="open with quick = True, as on Binder")
-    elif command == "check-binder":
-        parser.add_argument("--run", action="store_true", help="run each notebook with quick parameters, measured")
-        parser.add_argument("--install", action="store_true", help="install the pip part in a bare environment")
+    elif command == "check-alone":
+        parser.add_argument("python", type=Path, help="the interpreter whose packages the chapters find")
     if command in ("summary", "check-html", "check-prose", "check-book"):
         parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--root", type=Path, default=Path("."), help="folder that holds _toc.yml")
@@ -46,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
 def _run(project: Project, args: argparse.Namespace) -> int:
     from bookpress.run import execute
 
-    execute(project, args.source)
+    execute(project, args.source, args.python)
     return 0
 
 
@@ -136,12 +139,23 @@ def _check_book(project: Project, args: argparse.Namespace) -> int:
 def _check_binder(project: Project, args: argparse.Namespace) -> int:
     from bookpress.binder import check_binder
 
-    findings = 0
-    for finding in check_binder(project.check(), install=args.install, run=args.run):
-        print(finding, flush=True)
-        findings += finding.wrong
-    print(f"{findings} findings")
-    return int(bool(findings))
+    return _told(check_binder(project.check().root))
+
+
+def _check_alone(project: Project, args: argparse.Namespace) -> int:
+    from bookpress.alone import alone
+
+    return _told(alone(project.check(), args.python))
+
+
+def _told(lines: Iterable[Line]) -> int:
+    """Print each line when it comes; 1 if any of them is wrong."""
+    found = 0
+    for line in lines:
+        print(line, flush=True)
+        found += line.wrong
+    print(f"{found} findings")
+    return int(found > 0)
 
 
 def _offline(project: Project, args: argparse.Namespace) -> int:
@@ -171,5 +185,6 @@ COMMANDS = {
     "check-prose": _check_prose,
     "check-book": _check_book,
     "check-binder": _check_binder,
+    "check-alone": _check_alone,
     "offline": _offline,
 }

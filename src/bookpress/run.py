@@ -25,6 +25,8 @@ START_S = 180  # a cold disk and a busy machine
 # What a free Binder session may use before its kernel is killed.
 MEMORY_LIMIT_MB = 2048
 KERNEL = "helpers-book"
+#: What would let another Python find our packages.
+OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 
 
 class PrivateKernelManager(AsyncKernelManager):
@@ -89,9 +91,10 @@ def memory_limit_mb(environ: Mapping[str, str] = os.environ) -> float:
     return float(asked)
 
 
-def execute(project: Project, source: Path) -> dict[str, Any]:
+def execute(project: Project, source: Path, python: Path | None = None) -> dict[str, Any]:
     """Run ``source`` into ``_build/executed/notebooks/`` and write its run record; returns the record.
 
+    ``python``: another interpreter, whose kernel runs it with its own packages alone; by default this one.
     The executed copy appears only when every cell has run. A notebook that fails is kept in
     ``_build/failed/`` as far as it came, and BookError tells the cell and the traceback.
     """
@@ -110,7 +113,10 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
     for folder in (project.executed, project.failed):
         folder.mkdir(parents=True, exist_ok=True)
     cells = sum(cell.cell_type == "code" for cell in notebook.cells) + bool(asked)
-    _own_kernel(project)
+    _own_kernel(project, python or Path(sys.executable))
+    if python:
+        for variable in OURS:
+            os.environ.pop(variable, None)
     os.environ |= {"HELPERS_NOTEBOOK": name, "HELPERS_BUILD": str(project.build.resolve())}
     # tqdm says at every import that it finds no widgets; pages show none.
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
@@ -152,10 +158,10 @@ def execute(project: Project, source: Path) -> dict[str, Any]:
     return row
 
 
-def _own_kernel(project: Project) -> None:
+def _own_kernel(project: Project, python: Path) -> None:
     """A kernel spec that starts this very interpreter, whatever other kernels the machine knows."""
     home = project.build / "jupyter"
-    launch = [sys.executable, "-m", "ipykernel_launcher"]
+    launch = [str(python), "-m", "ipykernel_launcher"]
     write_json(
         home / "kernels" / KERNEL / "kernel.json",
         {

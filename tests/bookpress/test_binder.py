@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 from bookpress import binder
-from bookpress.binder import check_binder, costs, layout
+from bookpress.binder import check_binder, layers, layout
 from bookpress.notebook import quicken
 from bookpress.project import BookError, Project
 
@@ -65,9 +65,20 @@ def test_a_start_script_must_hand_over(small):
 
 
 def test_this_repository_passes_and_its_size_is_told(root):
-    lines = list(check_binder(Project(root)))
+    lines = list(check_binder(root))
     assert wrong(lines) == []
     assert any(line.what.startswith("packages: ") and "torch" in line.what for line in lines)
+
+
+def test_a_change_of_a_text_installs_nothing_anew(root, small):
+    pytest.importorskip("repo2docker", reason="jupyter-repo2docker writes the Dockerfile")
+    (line,) = layers(root)
+    assert line.what.startswith("repo2docker installs anew when environment.yml or a name in apt.txt changes; ")
+    assert line.what.endswith("any other change runs postBuild")
+    (small / "requirements.txt").write_text("pyyaml==6\n")
+    (small / "environment.yml").write_text("dependencies: [python=3.11, pip, {pip: [-r requirements.txt]}]\n")
+    (line,) = layers(small)
+    assert line.wrong and "every change of a text installs it anew" in line.what
 
 
 def test_packages_that_are_not_here_are_named(small):
@@ -90,22 +101,6 @@ def test_a_parameters_cell_that_cannot_be_changed_is_told(small):
     (small / "notebooks" / "01_one.md").write_text(chapter("One", "1").replace("quick = False", "quick = 1 == 2"))
     with pytest.raises(BookError):
         quicken(Project(small))
-
-
-@pytest.mark.slow
-def test_time_and_memory_are_those_of_the_quick_run(small, monkeypatch):
-    source = small / "notebooks" / "01_one.md"
-    source.write_text(chapter("One", "assert quick"))
-    (line,) = costs(Project(small), Path(sys.executable), small)
-    assert not line.wrong, line
-    monkeypatch.setattr(binder, "MEGABYTES", 1)
-    source.write_text(chapter("One", "raise ValueError('lost')"))
-    (small / "notebooks" / "02_two.md").write_text(chapter("Two", "1"))
-    failed, heavy = costs(Project(small), Path(sys.executable), small / "again")
-    assert failed.wrong
-    assert "01_one fails: " in failed.what
-    assert heavy.wrong
-    assert "over 180 s or 1 MB, make its quick run smaller." in heavy.what
 
 
 def test_the_last_line_of_post_build_is_a_command_that_exists(root):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import subprocess
 import sys
 import threading
@@ -12,7 +13,8 @@ import pytest
 
 from patchtype import settings
 from patchtype.cohorts import registry
-from patchtype.cohorts.registry import DataUnavailable, PublicFile, fetch
+from patchtype.cohorts.registry import DataUnavailable, PublicFile, fetch, public_files
+from patchtype.cohorts.tables import SCHEMAS
 
 CONTENT = b"cell,tau\n1,0.02\n" * 500
 
@@ -54,9 +56,9 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def known(url: str) -> dict[str, PublicFile]:
+def known(*urls: str) -> dict[str, PublicFile]:
     sha256 = hashlib.sha256(CONTENT).hexdigest()
-    return {"cells.csv": PublicFile("cells.csv", url, sha256, len(CONTENT), "cells", "CC0")}
+    return {"cells.csv": PublicFile("cells.csv", urls, sha256, len(CONTENT), "cells", "CC0", "by anyone")}
 
 
 def test_a_whole_download_is_kept_and_not_fetched_twice(server, cache):
@@ -78,6 +80,19 @@ def test_a_failed_download_is_one_sentence_and_leaves_nothing(server, cache, pat
     assert "\n" not in str(error.value)
     assert "set HELPERS_DATA to a folder that holds the file" in str(error.value)
     assert not list(cache.rglob("*.csv")) and not [f for f in cache.rglob("*") if f.is_file()]
+
+
+def test_the_next_address_is_tried_where_one_fails(server, cache):
+    urls = [f"{server}/absent", f"{server}/other", f"{server}/whole"]
+    assert fetch("cells.csv", known(*urls)).read_bytes() == CONTENT
+    assert Handler.hits == ["/absent", "/other", "/whole"]
+
+
+def test_every_address_that_was_tried_is_told(server, cache):
+    with pytest.raises(DataUnavailable) as error:
+        fetch("cells.csv", known(f"{server}/absent", "http://127.0.0.1:9/cells.csv"))
+    assert f"{server}/absent: the server answered 404, nor from http://127.0.0.1:9/cells.csv: the server cannot be " \
+           "reached; connect to the network" in str(error.value)
 
 
 def test_a_server_that_is_not_there(cache):
@@ -109,7 +124,7 @@ def test_a_damaged_file_in_the_data_folder_is_not_used(cache, tmp_path, monkeypa
 ])
 def test_a_table_saved_anew_by_another_program_is_told_how(cache, tmp_path, monkeypatch, change, how):
     text = "cell,donor\n1,Gödel\n2,b\n"
-    row = PublicFile("cells.csv", "http://127.0.0.1:9/", hashlib.sha256(text.encode()).hexdigest(), 25, "cells", "CC0")
+    row = PublicFile("cells.csv", (), hashlib.sha256(text.encode()).hexdigest(), 25, "cells", "CC0", "by anyone")
     (tmp_path / "cells.csv").write_bytes(change(text))
     monkeypatch.setenv(registry.DATA, str(tmp_path))
     with pytest.raises(DataUnavailable) as error:
@@ -147,8 +162,11 @@ def test_an_unknown_name_lists_the_known_ones(cache):
 def test_every_registered_file_is_pinned():
     for row in registry.public_files().values():
         assert len(row.sha256) == 64 and row.bytes > 0 and row.holds and row.licence
-        commit = row.url.removeprefix("https://raw.githubusercontent.com/").split("/")[2]
+        first, *others = row.urls
+        commit = first.removeprefix("https://raw.githubusercontent.com/").split("/")[2]
         assert len(commit) == 40, f"{row.name} is not pinned to a commit"
+        assert all(url.endswith(f"/releases/download/tables/{row.name}") for url in others)
+        assert not (others and row.copies.startswith("only with leave")), f"{row.name} must not be copied"
 
 
 def test_the_command_exits_with_3_and_one_sentence_without_data(tmp_path, monkeypatch):
@@ -204,3 +222,17 @@ def test_with_data_the_published_cohort_is_chosen(monkeypatch):
     from patchtype.cohorts.cli import choose
 
     assert choose("") == "published"
+
+
+def test_the_files_are_told_as_lines_or_as_one_object(capsys):
+    from patchtype.__main__ import main
+
+    assert main(["data", "--list"]) == main(["data", "--list", "--json"]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    listed = json.loads(last)["files"]
+    assert [line.split()[0] for line in lines] == [row["name"] for row in listed] == list(public_files())
+    assert all(len(row["sha256"]) == 64 and row["rows"] is None for row in listed)
+    assert main(["data", "--json"]) == 0
+    found = {row["name"]: row["rows"] for row in json.loads(capsys.readouterr().out)["files"]}
+    assert found["LeeDalley_ephys_fx.csv"] == 704 and None not in found.values()
+    assert set(found) == set(SCHEMAS)

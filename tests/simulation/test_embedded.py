@@ -13,6 +13,7 @@ from patchtype.cohorts import load
 from patchtype.evaluation import CrossValidation, evaluate, summary
 from patchtype.models.table import random_forest
 from patchtype.recordings import defects, results
+from patchtype.recordings.text import from_csv
 from patchtype.simulation import cell as simulation
 from patchtype.simulation import embedded
 
@@ -38,7 +39,7 @@ def labels():
 
 @pytest.fixture(scope="module")
 def table():
-    return pd.read_parquet(embedded.FOLDER / "cells.parquet")
+    return from_csv(embedded.FOLDER / "cells.csv")
 
 
 # --- what is committed -----------------------------------------------------------------------------------

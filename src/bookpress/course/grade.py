@@ -43,7 +43,7 @@ class Mark:
 
 
 def answer(submission: nbformat.NotebookNode, chapter: nbformat.NotebookNode, exercise: Exercise) -> str | None:
-    """Code that a student wrote for an exercise, checks left out; None where the exercise is not found.
+    """Code that a student wrote for an exercise, checks and stubs left out; None where the exercise is not found.
 
     The exercise begins at its heading, or at its cell where the heading is gone, and goes on to the next exercise:
     a student's own headings and cells in between belong to it.
@@ -66,8 +66,7 @@ def answer(submission: nbformat.NotebookNode, chapter: nbformat.NotebookNode, ex
                 code.append(cell.source)
     if code is None:
         return None
-    written = [source for source in code if source.strip() != stubbed.strip()]
-    return "\n\n".join(written or code)
+    return "\n\n".join(source for source in code if source.strip() != stubbed.strip())
 
 
 def mark(

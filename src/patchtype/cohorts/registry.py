@@ -1,8 +1,8 @@
 """The public files: where they come from, how they are fetched, and how we know that they are whole.
 
 A file is looked for in three places: the folder named by the environment variable ``HELPERS_DATA``, the
-cache of earlier downloads, the public address. Whatever the place, it is used only if its sha256 is the
-one written in ``registry.toml``. Downloads go to a temporary file that is renamed when it is whole.
+cache of earlier downloads, the public addresses, one after the other. Whatever the place, it is used only if its
+sha256 is the one written in ``registry.toml``. Downloads go to a temporary file that is renamed when it is whole.
 """
 
 from __future__ import annotations
@@ -34,14 +34,15 @@ class DataAbsent(DataUnavailable):
 
 @dataclass(frozen=True)
 class PublicFile:
-    """One row of the registry."""
+    """One row of the registry; ``urls`` are tried in turn, ``copies`` says who may pass the file on."""
 
     name: str
-    url: str
+    urls: tuple[str, ...]
     sha256: str
     bytes: int
     holds: str
     licence: str
+    copies: str
 
 
 @cache
@@ -52,7 +53,7 @@ def public_files() -> dict[str, PublicFile]:
     651645
     """
     rows = tomllib.loads(files("patchtype.cohorts").joinpath("registry.toml").read_text("utf-8"))
-    return {name: PublicFile(name, **row) for name, row in rows.items()}
+    return {name: PublicFile(name, **row | {"urls": tuple(row["urls"])}) for name, row in rows.items()}
 
 
 def fingerprint() -> str:
@@ -66,7 +67,7 @@ def fingerprint() -> str:
 
 
 def fetch(name: str, known: dict[str, PublicFile] | None = None) -> Path:
-    """Path of a registered file, from the data folder, the cache, or its address.
+    """Path of a registered file, from the data folder, the cache, or the first of its addresses that has it.
 
     Raises `DataUnavailable`, in one sentence that says what was found and what to do, when the file is
     damaged where it was found, and `DataAbsent` when it is nowhere.
@@ -118,24 +119,26 @@ def _altered(data: bytes, sha256: str) -> str:
 
 def _download(row: PublicFile) -> Path:
     target = named(CACHE) or pooch.os_cache("interneuron-book")
-    try:
-        return Path(pooch.retrieve(
-            row.url, known_hash=f"sha256:{row.sha256}", fname=row.name, path=target,
-            downloader=pooch.HTTPDownloader(timeout=TIMEOUT_S, progressbar=row.bytes > 2e6),
-        ))
-    except requests.RequestException as error:
-        reason = _reason(error)
-    except OSError as error:
-        raise DataAbsent(
-            f"{row.name} is not in a data folder, and the folder for downloads, {target}, cannot be written "
-            f"({error.strerror or error}); set {CACHE} to a folder that can, or {DATA} to one that holds the file"
-        ) from None
-    except ValueError:  # pooch's word for a wrong hash; it has deleted the temporary file
-        reason = f"what arrived is not the registered file (expected sha256 {row.sha256[:12]}…)"
+    tried = []
+    for url in row.urls:
+        try:
+            return Path(pooch.retrieve(
+                url, known_hash=f"sha256:{row.sha256}", fname=row.name, path=target,
+                downloader=pooch.HTTPDownloader(timeout=TIMEOUT_S, progressbar=row.bytes > 2e6),
+            ))
+        except requests.RequestException as error:
+            tried.append(f"{url}: {_reason(error)}")
+        except OSError as error:
+            raise DataAbsent(
+                f"{row.name} is not in a data folder, and the folder for downloads, {target}, cannot be written "
+                f"({error.strerror or error}); set {CACHE} to a folder that can, or {DATA} to one that holds the file"
+            ) from None
+        except ValueError:  # pooch's word for a wrong hash; it has deleted the temporary file
+            tried.append(f"{url}: what arrived is not the registered file (expected sha256 {row.sha256[:12]}…)")
     raise DataAbsent(
-        f"{row.name} is not in a data folder and could not be downloaded from {row.url}: {reason}; "
+        f"{row.name} is not in a data folder and could not be downloaded from {', nor from '.join(tried)}; "
         f"connect to the network and run again, or set {DATA} to a folder that holds the file"
-    ) from None
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -135,7 +135,7 @@ def _examine(cell: Cell, recording: Recording, protocol, drop_failed: bool, allo
         cell.verdict.add("no_sweeps", "; ".join(["found no current-clamp sweep that can be read, expected some",
                                                  *recording.left_out()]))
         return
-    recording = _read(recording, protocol)
+    recording = read_needed(recording, protocol)
     for code, texts in (("reader", recording.notes), ("set_aside", recording.left_out())):
         for text in texts:
             cell.verdict.add(code, text)
@@ -172,7 +172,7 @@ def _examine(cell: Cell, recording: Recording, protocol, drop_failed: bool, allo
         cell.paper, cell.official = {}, {}
 
 
-def _read(recording: Recording, protocol) -> Recording:
+def read_needed(recording: Recording, protocol) -> Recording:
     """All sweeps read but those whose Allen code says that no analysis needs them."""
     asked = set(protocol or ())
     idle = [s for s in recording.sweeps

@@ -1,0 +1,43 @@
+"""Each chapter alone: in an empty folder, by another Python than ours, quickly, as it opens on Binder or on Colab."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bookpress.binder import Line
+from bookpress.notebook import sources
+from bookpress.project import Project, read_json
+
+#: The most that a quick chapter may take: a reader's patience, and the memory of a free Binder session.
+SECONDS, MEGABYTES = 180, 2048
+
+
+def alone(project: Project, python: Path) -> Iterator[Line]:
+    """Run each chapter quickly with a kernel of ``python``, one at a time, and tell its time and memory.
+
+    A chapter finds its own source beside it and nothing else of the repository: what it needs has to be installed.
+    """
+    environment = os.environ | {"HELPERS_QUICK": "1", "HELPERS_MEMORY_MB": str(2 * MEGABYTES)}
+    for source in sources(project):
+        with tempfile.TemporaryDirectory(prefix="alone-") as folder:
+            place = Project(Path(folder))
+            place.notebooks.mkdir()
+            words = [sys.executable, "-m", "bookpress", "run", shutil.copy(source, place.notebooks), "--root", folder]
+            words += ["--python", str(python)]
+            done = subprocess.run(words, env=environment, capture_output=True, text=True)
+            if done.returncode:
+                yield Line(f"{source.stem} fails: {(done.stderr or done.stdout).strip()}", True)
+                continue
+            row: dict[str, Any] = read_json(place.runs / f"{source.stem}.json")
+        over = row["wall_s"] > SECONDS or row["peak_mb"] > MEGABYTES
+        cure = f"; over {SECONDS} s or {MEGABYTES:,} MB, make its quick run smaller" if over else ""
+        took = f"{row['wall_s']:.0f} s, at most {row['peak_mb']:,} MB, {row['cohort']} cells"
+        yield Line(f"{source.stem}: {took}{cure}", over)
+
