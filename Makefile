@@ -17,6 +17,10 @@ PRESS        := $(BIN)/python -m bookpress
 DATA_CHECK   ?= $(PATCHTYPE) data --choose
 export OMP_NUM_THREADS ?= 1
 export PYTHONHASHSEED := 0
+# Every process that imports torch with CUDA takes some 200 MB more than one with the torch that Binder has.
+ifneq ($(wildcard $(VENV)/lib/python3*/site-packages/nvidia),)
+export HELPERS_MEMORY_MB ?= 3072
+endif
 
 .PHONY: help
 help:  ## list what make can do
@@ -48,7 +52,7 @@ ROOM     := src/bookpress
 # What a notebook may import, and what runs it. The rest of the press only shapes pages.
 CODE     := $(shell find src/patchtype src/helpers -type f -not -path '*/__pycache__/*' -not -name __main__.py 2>/dev/null) \
               $(wildcard $(addprefix $(ROOM)/,run.py watch.py notebook.py))
-PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml
+PAGES    := $(shell find book assets $(ROOM) -type f -not -path '*/__pycache__/*' 2>/dev/null) _config.yml _toc.yml pyproject.toml
 
 .PHONY: book
 book: env  ## build the book into _build/html, running only what changed
@@ -112,11 +116,12 @@ suite: env  ## run what chapters 4 to 6 read from science: table models, and the
 bench: env  ## time extraction and training against plain implementations of the same
 	@$(BIN)/python benchmarks/extraction.py
 	@$(BIN)/python benchmarks/training.py
-science: env  ## run every method of the comparison on transfer that is not kept in science/ yet
+science: env  ## run every method of transfer, and what else chapters 5, 8 and 9 read, that is not kept in science/ yet
 	@$(PATCHTYPE) science --jobs $(JOBS)
+	@$(PATCHTYPE) experiments
 better: env  ## try the better model on development donors and score it once on final ones, into science
 	@$(PATCHTYPE) better
-bench-science: env  ## goals of the book against kept predictions: goal, value, interval, verdict
+bench-science: env  ## goals of the book against kept predictions: goal, value, interval, verdict; what was tuned
 	@$(BIN)/python benchmarks/science.py
 
 .PHONY: models
@@ -133,11 +138,16 @@ test: book  ## build the book, then run every test
 test-fast: env  ## the quick tests only, without building
 	$(BIN)/python -m pytest -q -m "not slow and not browser and not network" --doctest-modules src tests
 
-.PHONY: mutants fuzz
+.PHONY: mutants fuzz hostile cheats
 mutants: env  ## put small errors into the code, one by one: does a quick test notice each?
 	@$(BIN)/python -m tests.mutants --jobs $(JOBS)
-fuzz: env  ## two minutes of harmed recordings, tables and notebooks (longer: python -m tests.fuzz --minutes 20)
-	@$(BIN)/python -m tests.fuzz
+FUZZ ?= --minutes 2
+fuzz: env  ## two minutes of harmed recordings, tables and notebooks (longer: make fuzz FUZZ="--minutes 20 --seed 1")
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
+hostile: env  ## twelve good cells, and every kind of file made to harm among them: what they cost the good ones
+	@$(BIN)/python -m tests.hostile
+cheats: env  ## answers that try to be marked right, behind bubblewrap and without it
+	@$(BIN)/python -m tests.cheats
 
 .PHONY: lint
 lint: env  ## code style, notebook pairs, numbers typed into prose, workflows
@@ -153,6 +163,12 @@ check-book: book  ## look at every page in a browser: axe, keyboard, screens, li
 check-binder: env  ## check what Binder installs, install it into _build/binder, run each chapter alone there
 	@$(PRESS) check-binder
 	@PRESS="$(PRESS)" .ci/alone binder _build/binder
+
+.PHONY: check-answers check-student
+check-answers: env  ## each listed answer, right or wrong, against its check in ten other draws of the check's inputs
+	@$(BIN)/python -m tests.course.attempts
+check-student: env  ## install the student's bundle, work through chapter 1 as a student does, hand in, grade
+	@$(BIN)/python -m tests.course.student
 
 .PHONY: check-wheel check-colab
 check-wheel: env  ## install the wheel alone on 3.11 and the newest other Python, say its size, classify a recording

@@ -12,8 +12,9 @@ import sys
 from patchtype import cohorts
 from patchtype.__main__ import main as helpers
 from patchtype.evaluation import archive
-from patchtype.experiments import better_model as better
 from patchtype.experiments import goals
+from patchtype.experiments.experiment import load
+from patchtype.experiments.nearby import OWN, TOLD
 
 
 def main() -> int:
@@ -23,9 +24,10 @@ def main() -> int:
     if args.rerun and (status := helpers(["better", "--again"])):
         return status
     try:
-        data = better.load()
+        data = load()
         table = goals.table(data)
         needed = goals.cells_for_gain(data["human"])
+        nearby = goals.nearby_scores(data)
     except (cohorts.DataUnavailable, cohorts.TableError, archive.ArchiveError) as error:
         print(f"No verdict: {error}", file=sys.stderr)
         return 3
@@ -34,7 +36,12 @@ def main() -> int:
         return 3
     for row in table.itertuples(index=False):
         print(f"{row.goal} ({row[1]}, {row.cells:,} cells): goal {row.needed:.2f}, value {row.value:.3f}, "
-              f"interval {row.low:.3f} to {row.high:.3f}: {row.verdict}")
+              f"interval over {row.covers} {row.low:.3f} to {row.high:.3f}: {row.verdict}")
+    if nearby is not None:
+        told, settings = nearby[TOLD], nearby.drop(TOLD)
+        print(f"mouse to human, {len(settings)} settings near the model's on development donors: mean "
+              f"{settings.mean():.3f}, sd {settings.std():.3f}, {settings.min():.3f} to {settings.max():.3f}; "
+              f"its own {settings[OWN]:.3f}; {TOLD} {told:.3f}")
     if needed:
         print(f"human cells that would show a gain as small as the paper's four times in five: about {needed:,}")
     return 0

@@ -154,7 +154,7 @@ def test_a_stopped_simulation_leaves_whole_files_and_no_traceback(tmp_path):
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         until = time.monotonic() + 240
-        while not (tmp_path / "out" / "cells.csv").exists():
+        while not (tmp_path / "out" / "labels.csv").exists():
             assert time.monotonic() < until and process.poll() is None, "it did not begin"
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from helpers import report
 from patchtype import settings
@@ -84,6 +86,14 @@ def test_a_table_of_scores_is_recorded_at_once(results):
     assert results.results["mouse_support_vectors_macro_f1"]["interval"] is None
 
 
+def test_a_series_takes_numbers_and_words(results, monkeypatch):
+    glued = {}
+    monkeypatch.setattr(report, "glue", glued.__setitem__)
+    results.series("mouse_", {"cells": 12, "most": "Sst"}, n=12, cohort="published")
+    assert results.results["mouse_cells"]["value"] == 12 and glued["mouse_most"] == "Sst"
+    assert "mouse_most" not in results.results
+
+
 def test_an_estimate_brings_its_interval_and_is_told_with_signs(results, monkeypatch):
     glued = {}
     monkeypatch.setattr(report, "glue", glued.__setitem__)
@@ -95,6 +105,13 @@ def test_an_estimate_brings_its_interval_and_is_told_with_signs(results, monkeyp
     results.record("n_cells", 4178, n=4178, cohort="published")
     results.absent("n_cells", "elsewhere")
     assert glued["n_cells_told"] == "4,178" and glued["elsewhere_told"] == "–"
+
+
+@pytest.mark.parametrize("words", ["4,178", "0.60", "+0.060", "64 %", "−0.016 (−0.028 to +0.001)", "Pvalb and Sst"])
+def test_words_reach_the_page_as_they_are(words):
+    from myst_nb.core.variables import format_plain_text
+
+    assert format_plain_text(repr(report.Sentence(words)), "") == words
 
 
 def test_a_claim_that_no_longer_holds_stops_the_published_run_and_no_other(tmp_path):
@@ -122,3 +139,18 @@ def test_the_ledger_draws_scores_and_gains_and_folds_the_table(results):
     assert "0.860 (simulated), paper 0.873: no interval" in scores and "Scores" in scores
     assert "includes both the paper&#x27;s value and zero" in gains and 'style="left:45.0%;width:20.0%"' in gains
     assert folded.startswith(":::{dropdown}") and "| not computed |" in folded
+
+
+def test_all_scores_stand_in_one_strip_by_chapter_and_by_what_was_named(results):
+    results.series("", {"mouse_rf_macro_f1": 0.88, "final_human": 0.82, "final_readings": 10, "zero_shot_floor": 0.17,
+                        "joint_gain_macro_f1": 0.01, "mouse_svm_macro_f1": 0.91}, n=50, cohort="published")
+    results.record("zero_shot_forest", 0.34, n=50, cohort="simulated")
+    results.record("external_layer_1_boosting_raw", 1.0, n=19, cohort="published")
+    merged = {key: {**row, "notebook": "09_x"} for key, row in results.results.items()}
+    page = BeautifulSoup(report.ledger_markdown(merged), "lxml")
+    rows = {row.th.text: row for row in page.find("caption", string=re.compile("All scores")).parent.select("tbody tr")}
+    assert {name: row.select("td")[-1].text for name, row in rows.items()} == {
+        "9: mouse": "0.88 to 0.91", "9: human": "0.82", "9: human, no human label (simulated)": "0.34"}
+    dots = rows["9: mouse"].select(".forest-dot")
+    assert [dot["title"] for dot in dots] == ["mouse rf macro f1: 0.880", "mouse svm macro f1: 0.910"]
+    assert dots[0]["style"] == "left:85.0%"

@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-#: The most that the environment may weigh, without the bytecode that Python makes of it.
+#: The most that the environment may weigh, with the bytecode that Python makes of it.
 MEGABYTES = 600
 FIELD = Path(__file__).parents[2] / "shared" / "field" / "recordings"
 
@@ -91,7 +91,7 @@ def test_the_wheel_installs_alone_is_small_and_classifies(version, wheel, record
     with capfd.disabled():
         print(f"\nPython {version}: {total:,.0f} MB, the largest {largest}; "
               f"and {bytecode / 1e6:,.0f} MB of bytecode that Python makes of it")
-    assert total < MEGABYTES
+    assert total + bytecode / 1e6 < MEGABYTES
     assert not {"torch", "dandi", "arbor", "numba", "dask", "sphinx"} & set(sizes)
 
     assert re.fullmatch(r"patchtype \d+\.\d+\.\d+\n", run(own / "patchtype", "--version"))

@@ -21,7 +21,7 @@ def glued(notebook: nbformat.NotebookNode) -> dict[str, str]:
             data = output.get("data", {})
             text = data.get(f"{PREFIX}text/plain", data.get("text/plain"))
             if key and text is not None:
-                found[key] = text
+                found[key] = text.strip("'")
     return found
 
 

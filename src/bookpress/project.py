@@ -28,11 +28,12 @@ class Settings:
     ``package``: what pip installs where a chapter runs without the repository. ``packages``, ``kept``: packages
     below ``src`` and the folder of kept predictions that a bundle takes along.
     ``ledger``: ``"module:function"`` that makes the ledger's Markdown of all results. ``fingerprint``: one that
-    gives the data's hash. ``versions``: packages whose version the pages tell. ``cohorts``: what a chapter's
-    ``cohort`` may be; a page made from one of ``simulated`` says so. ``preview``: a picture that links to the book
-    show. ``seconds``: what chapters take about, for the order in which a first build runs them. ``goals``: the most
-    that a page or the book may have, see `bookpress.reading`; ``enforced``: those of them that are findings, not only
-    told.
+    gives the data's hash. ``environment``: one that gives variable → value, of what the chapters' code is told by its
+    environment. ``versions``: packages whose version the pages tell. ``cohorts``: what a chapter's
+    ``cohort`` may be; a page made from one of ``simulated`` says so. ``answers``: whether the pages have the answers
+    to exercises. ``preview``: a picture that links to the book show. ``seconds``: what chapters take about, for the
+    order in which a first build runs them. ``goals``: the most that a page or the book may have, see
+    `bookpress.reading`; ``enforced``: those of them that are findings, not only told.
     """
 
     package: str = ""
@@ -40,9 +41,11 @@ class Settings:
     kept: str = "science"
     ledger: str = ""
     fingerprint: str = ""
+    environment: str = ""
     versions: tuple[str, ...] = ()
     cohorts: tuple[str, ...] = ("published", "simulated")
     simulated: tuple[str, ...] = ("simulated",)
+    answers: bool = True
     preview: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     goals: dict[str, float] = field(default_factory=dict)

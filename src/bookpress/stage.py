@@ -12,7 +12,7 @@ import yaml
 
 from bookpress import quiz
 from bookpress.alt import speak
-from bookpress.course.exercises import BEGIN, END
+from bookpress.course.exercises import BEGIN, END, exercises, stub
 from bookpress.hub import teaching_markdown
 from bookpress.notebook import needs
 from bookpress.project import BookError, Project, write_text
@@ -64,7 +64,7 @@ def stage(project: Project) -> Path:
         target = project.stage / "notebooks" / f"{name}.ipynb"
         target.parent.mkdir(exist_ok=True)
         shutil.copy(project.executed / f"{name}.ipynb", target)
-        _dress(target, project.notebooks / f"{name}.md", banners.get(name))
+        _dress(target, project.notebooks / f"{name}.md", banners.get(name), project.settings.answers)
     _banner_in_pages(project, pages[0], banners)
     return project.stage
 
@@ -107,8 +107,8 @@ def _admonition(title: str, sentence: str, kind: str) -> str:
     return f":::{{admonition}} {title}\n:class: warning book-{kind}\n{sentence}\n:::\n"
 
 
-def _dress(path: Path, source: Path, banner: str | None) -> None:
-    """What a staged chapter has beyond its executed copy: banner, quiz, folded answers, spoken alt texts."""
+def _dress(path: Path, source: Path, banner: str | None, answers: bool = True) -> None:
+    """What a staged chapter has beyond its executed copy: banner, quiz, folded answers or none, spoken alt texts."""
     notebook = nbformat.read(path, as_version=4)
     speak(notebook)
     first = next((cell for cell in notebook.cells if cell.cell_type == "markdown"), None)
@@ -116,6 +116,10 @@ def _dress(path: Path, source: Path, banner: str | None) -> None:
         raise BookError(f"{path.name} has no Markdown cell; a chapter starts with its title.")
     if banner:
         first.source = insert_after_title(first.source, banner)
+    for exercise in () if answers else exercises(notebook, source.stem):
+        cell = notebook.cells[exercise.solution]
+        cell.source, cell.outputs = stub(cell.source, exercise.number), []
+        cell.metadata["tags"] = [tag for tag in cell.metadata["tags"] if tag not in ("solution", "hide-input")]
     for cell in notebook.cells:
         if "solution" in cell.metadata.get("tags", []):  # the marks are for the machine that takes the answer out
             lines = cell.source.split("\n")
@@ -155,7 +159,10 @@ def _banner_in_pages(project: Project, index: str, banners: dict[str, str]) -> N
 
 def _configure(project: Project) -> None:
     """Configuration and page for lost readers, with the book's address worked out from its repository."""
-    config = project.config | {"html": project.config.get("html", {}) | {"baseurl": project.home}}
+    html = project.config.get("html", {}) | {"baseurl": project.home}
+    if not project.settings.answers:  # the sources there hold them
+        html["use_repository_button"] = False
+    config = project.config | {"html": html}
     write_text(project.stage / "_config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     lost = project.root / "assets" / "404.html"
     write_text(project.stage / "404.html", fill_text(lost.read_text(encoding="utf-8"), home=project.home))

@@ -19,10 +19,11 @@ NO_COUNT = re.compile(r"\b(?:ids?|years?|seeds?|specimens?|dandisets?|pmid)\b", 
 
 
 def tidy(page: BeautifulSoup) -> None:
-    """Numbers aligned, with true minus signs and separated thousands; scopes for headers."""
+    """Numbers aligned, with true minus signs and separated thousands; scopes for headers; long names that may break."""
     for table in page.select("article table"):
         _scopes(table)
         _columns(table)
+        _breaks(page, table)
         if not table.get("class") and table.find_parent(class_="cell_output"):
             table["class"] = ["dataframe"]  # a styled table of pandas, which the theme knows by this name only
     for tag in page.select(".pasted-text, .pasted-inline"):
@@ -57,6 +58,14 @@ def _scopes(table: Tag) -> None:
             cell.name = "td"  # the corner above an index without a name is no header
     for cell in table.select("tbody th"):
         cell["scope"] = cell.get("scope", "row")
+
+
+def _breaks(page: BeautifulSoup, table: Tag) -> None:
+    """A long name may break behind an underscore, so that it does not make its column wider than the page."""
+    for text in table.find_all(string=re.compile("_")):
+        first, *rest = re.split("(?<=_)", str(text))
+        parts = [part for more in rest for part in (page.new_tag("wbr"), more) if part]
+        text.replace_with(first, *parts)
 
 
 def _columns(table: Tag) -> None:

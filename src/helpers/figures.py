@@ -6,7 +6,7 @@ its own in the whole book. Figures keep a white ground, so that they read alike 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 import matplotlib.pyplot as plt
@@ -96,6 +96,20 @@ def zero_line(ax, paper: float | None = None, words: str = " paper") -> None:
         ax.text(paper, ax.get_ylim()[1], words, fontsize="small", va="bottom", ha="left")
 
 
+def name_lines(ax, ends: Mapping[str, float], x: float) -> None:
+    """Name lines that end at ``x``: name → its last value, written beside the axes and led to by a thin line."""
+    names, values = zip(*sorted(ends.items(), key=lambda item: item[1]), strict=True)
+    step = 14 / 72 / (ax.get_position().height * ax.figure.get_figheight()) * np.ptp(ax.get_ylim())
+    places = np.array(values)
+    for k in range(1, len(places)):
+        places[k] = max(places[k], places[k - 1] + step)
+    places -= np.mean(places - values)
+    leader = {"arrowstyle": "-", "linewidth": 0.5, "color": "#777777", "relpos": (0, 0.5)}
+    for name, value, place in zip(names, values, places, strict=True):
+        ax.annotate(name, (x, value), (1.05, place), xycoords="data", textcoords=("axes fraction", "data"), va="center",
+                    fontsize="small", arrowprops=leader)
+
+
 def intervals(summary: pd.DataFrame, score: str, ax, reference: float | None = None, colour: str = "black") -> None:
     """Mean and interval of one score per model (`patchtype.evaluation.summary`), one row a model.
 
@@ -109,13 +123,13 @@ def intervals(summary: pd.DataFrame, score: str, ax, reference: float | None = N
         ax.text(reference, -0.55, " paper", fontsize="small", va="bottom", ha="left")
 
 
-def scatter_by_subclass(xy: np.ndarray, subclass, ax, size: float = 8) -> None:
-    """Points (N, 2) coloured and marked by subclass, rarest drawn last so that they stay visible."""
-    subclass = np.asarray(subclass)
-    for name in pd.Series(subclass).value_counts().index:
-        rows = subclass == name
-        ax.scatter(*xy[rows].T, s=size, c=SUBCLASS_COLOURS[name], marker=SUBCLASS_MARKERS[name], alpha=0.6,
-                   linewidths=0, label=name)
+def marks(table: pd.DataFrame, ax, size: float = 7) -> None:
+    """A row of ``table`` a line of the figure, first on top, one mark a column, coloured and shaped by subclass."""
+    for subclass in table:
+        look = {"color": SUBCLASS_COLOURS[subclass], "marker": SUBCLASS_MARKERS[subclass], "markersize": size}
+        ax.plot(table[subclass], np.arange(len(table))[::-1], linestyle="none", label=subclass, **look)
+    ax.set(yticks=np.arange(len(table))[::-1], yticklabels=table.index, ylim=(-0.6, len(table) - 0.4))
+    ax.grid(axis="y", alpha=0.3)
 
 
 def show(figure=None) -> None:

@@ -6,7 +6,7 @@ and phones need nothing else. Its look is in ``assets/static/figures.css``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -72,6 +72,21 @@ class Forest:
 
     def __repr__(self) -> str:
         return f"{self.caption}: " + "; ".join(f"{row.name} {row.words}" for row in self.rows)
+
+
+def strip(rows: Mapping[str, Mapping[str, float]], caption: str, low: float, high: float) -> str:
+    """A table like `Forest`'s with many dots a line: name of the line → name of a dot → its value."""
+    axis = Forest([], caption, low, high)
+    body = ""
+    for name, dots in rows.items():
+        drawn = "".join(
+            f'<span class="forest-dot" style="left:{axis.place(value):.1f}%" title="{escape(dot)}: {value:.3f}"></span>'
+            for dot, value in dots.items()
+        )
+        ends = " to ".join(dict.fromkeys(f"{end(dots.values()):.2f}" for end in (min, max)))
+        body += (f'<tr><th scope="row">{escape(name)}</th><td><span class="forest-plot">{drawn}</span></td>'
+                 f'<td class="forest-number">{ends}</td></tr>')
+    return axis.html().replace("<tbody>", f"<tbody>{body}")
 
 
 def number(value: float) -> str:

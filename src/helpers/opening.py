@@ -142,27 +142,34 @@ def opening(mouse: Cohort) -> Opening:
     )
 
 
-def recording() -> list[dict] | None:
-    """The first step of some sweeps of the recording, as least and greatest mV in each of `BINS` bins of time.
+def recorded(name: str) -> dict[int, np.ndarray]:
+    """Step in pA → voltage in mV over `WINDOW_S`, the first step of each sweep of a real recording (ABF, 20 kHz).
 
-    None where the file can neither be found nor fetched, or nothing here reads it.
+    Empty where the file can neither be found nor fetched, or nothing here reads it.
     """
     try:
         import pyabf
 
-        abf = pyabf.ABF(str(fetch(RECORDING)))
+        abf = pyabf.ABF(str(fetch(name)))
     except (ImportError, DataUnavailable):
-        return None
+        return {}
     first, last = (round(t * abf.dataRate) for t in WINDOW_S)
-    sweeps = []
+    sweeps = {}
     for number in abf.sweepList:
         abf.setSweep(number)
-        step = round(float(abf.sweepC[(first + last) // 2]))
+        sweeps[round(float(abf.sweepC[(first + last) // 2]))] = abf.sweepY[first:last].copy()
+    return sweeps
+
+
+def recording() -> list[dict] | None:
+    """Some sweeps of `RECORDING`, as least and greatest mV in each of `BINS` bins of time; None where it is absent."""
+    sweeps = []
+    for step, voltage in recorded(RECORDING).items():
         if step in STEPS_PA:
-            bins = np.array_split(abf.sweepY[first:last], BINS)
+            bins = np.array_split(voltage, BINS)
             ends = [(b.min(), b.max()) if b.argmin() < b.argmax() else (b.max(), b.min()) for b in bins]
             sweeps.append({"pa": step, "mv": np.rint(ends).astype(int).ravel().tolist()})
-    return sweeps
+    return sweeps or None
 
 
 def points(mv: list[int]) -> str:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from helpers.forest import Forest, Row
+from helpers.forest import Forest, Row, strip
 from patchtype import cohorts
 from patchtype.evaluation.metrics import Estimate
 from patchtype.experiments.paper import paper
@@ -105,10 +106,13 @@ class Results:
                 self.record(key, values[column], n=n, interval=ends, protocol=protocol, **how)
 
     def series(self, prefix: str, values: Mapping, *, n, **how) -> None:
-        """Record each value of a Series or dict, numbers or estimates, as ``<prefix><name>``."""
+        """Record each value of a Series or dict, numbers or estimates, as ``<prefix><name>``; words are glued."""
         for name, value in values.items():
-            value = value if isinstance(value, Estimate | int) else float(value)
-            self.record(f"{prefix}{plain(name)}", value, n=n, **how)
+            if isinstance(value, str):
+                self.say(f"{prefix}{plain(name)}", value)
+            else:
+                value = value if isinstance(value, Estimate | int) else float(value)
+                self.record(f"{prefix}{plain(name)}", value, n=n, **how)
 
     def say(self, key: str, sentence: str) -> str:
         """Glue words that depend on the cells, such as a subclass's name, under a key and return them."""
@@ -165,10 +169,13 @@ def _limits(interval) -> list[float] | None:
 
 
 class Sentence(str):
-    """A string that a notebook shows without quotation marks."""
+    """A string that a notebook shows without quotation marks.
+
+    A number keeps them: the renderer reads what it is given as Python, and would make "4,178" a pair, "+0.60" a 0.6.
+    """
 
     def __repr__(self) -> str:
-        return str(self)
+        return super().__repr__() if set(self) <= set("+-0123456789.,") else str(self)
 
 
 def glue(key: str, value) -> None:
@@ -244,6 +251,7 @@ def ledger_markdown(results: dict[str, dict]) -> str:
     drawn = [
         _ledger_forest(results, "Scores", 0.4, 1.0, lambda key: "gain" not in key and not key.endswith("_cells")),
         _ledger_forest(results, "Gains from mouse cells", -0.1, 0.1, lambda key: "gain" in key),
+        _strip(results),
     ]
     rows = ["| Quantity | Verdict | Paper | This book | 95 % interval | Cells | Protocol |", "|" + "---|" * 7]
     for key, published in paper().items():
@@ -260,6 +268,23 @@ def ledger_markdown(results: dict[str, dict]) -> str:
                     f"{ours['n']:,} | {ours['protocol'] or '–'} |")
     folded = ":::{dropdown} Every row with its cells and protocol\n" + "\n".join(rows) + "\n:::\n"
     return "\n\n".join([*filter(None, drawn), folded])
+
+
+def _strip(results: dict[str, dict]) -> str:
+    """Every macro-F1 that a chapter recorded, by chapter and by what was named; empty where there is none."""
+    rows: dict[str, dict[str, float]] = {}
+    for key, row in results.items():
+        elsewhere = re.match(r"external_\w+_(raw|z)$", key)
+        unlabelled = re.match(r"(zero_shot_(?!auc)|final_zero)", key)
+        score = elsewhere or unlabelled or key.startswith("final_") or "macro_f1" in key
+        if not score or re.search("gain|_(floor|best|worst)$", key) or row["n"] < 20 or isinstance(row["value"], int):
+            continue
+        kind = ("cells elsewhere" if elsewhere else "human, no human label" if unlabelled
+                else "mouse" if re.search("mouse|opening", key) else "human")
+        kind += "" if row["cohort"] == "published" else f" ({row['cohort']})"
+        rows.setdefault(f"{int(row['notebook'][:2])}: {kind}", {})[key.replace("_", " ")] = row["value"]
+    rows = {name: rows[name] for name in sorted(rows, key=lambda name: (int(name.partition(":")[0]), name))}
+    return strip(rows, "All scores of the book: a dot a model, by chapter; macro-F1", 0.2, 1.0) if rows else ""
 
 
 def _ledger_forest(results: dict[str, dict], caption: str, low: float, high: float, belongs) -> str:

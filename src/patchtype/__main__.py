@@ -27,6 +27,7 @@ COMMANDS = {
     "science": ("patchtype.experiments.transfer", "run every method of the comparison on transfer"),
     "better": ("patchtype.experiments.better_model",
                "try the better model on development donors, score it once on final ones"),
+    "experiments": ("patchtype.experiments.kept", "run what else the chapters read: ten repeats, layers, settings"),
 }
 #: The first four are for anyone, the others for who makes the package and the book.
 LONG_RUNS = list(COMMANDS)[4:]
@@ -40,7 +41,8 @@ EXIT_STATUS = """exit status:
   130  stopped by Ctrl-C"""
 #: Extras of the package and what is imported of them: a command that lacks one says how to get it.
 EXTRAS = {"arbor": "simulate", "dandi": "dandi", "aiohttp": "dandi", "fsspec": "dandi", "torch": "train",
-          "imblearn": "train", "dask": "distributed", "distributed": "distributed", "hdf5plugin": "filters"}
+          "imblearn": "train", "pyarrow": "train", "dask": "distributed", "distributed": "distributed",
+          "hdf5plugin": "filters"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -83,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    rows = {name: f"  {name:<10} {what}" for name, (_, what) in COMMANDS.items()}
+    rows = {name: f"  {name:<11} {what}" for name, (_, what) in COMMANDS.items()}
     listing = "\n".join(row for name, row in rows.items() if name not in LONG_RUNS)
     longer = "\n".join(rows[name] for name in LONG_RUNS)
     parser = argparse.ArgumentParser(

@@ -74,7 +74,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_parquet(path: Path, table: pd.DataFrame, compression: str = "snappy") -> None:
-    """Write a whole table, without its index, or nothing; its folder must be there."""
+    """Write a whole table, without its index, or nothing; its folder must be there. Needs the extra ``train``."""
+    import pyarrow  # noqa: F401 - where it is absent, its name is in the error
+
     with whole(path) as part:
         table.to_parquet(part, index=False, compression=compression)
 

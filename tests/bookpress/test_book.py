@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import yaml
 from bookpress.browser import served
 from bookpress.gate import check
 from bookpress.inspection import inspect
-from bookpress.project import Project
+from bookpress.project import Project, read_json
+from patchtype.experiments.paper import paper
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +32,17 @@ def test_the_gate_lets_the_book_pass(html):
     assert [str(finding) for finding in check(html, ROOT / "_toc.yml")] == []
 
 
+def test_every_number_of_the_paper_stands_beside_one_of_the_book(html):
+    build = Project(ROOT).build
+    made = (build / "settings").read_text().split()
+    if made != ["cohort=published", "quick=0"]:
+        pytest.skip(f"the book was built with {' '.join(made)}; a full build on the published cells records every key")
+    results = read_json(build / "results.json")
+    assert sorted(paper().keys() - results.keys()) == []
+    assert {key: results[key]["paper"] for key in paper()} == {key: row["value"] for key, row in paper().items()}
+    assert {results[key]["cohort"] for key in paper()} == {"published"}
+
+
 def test_launch_buttons_open_the_notebook_and_nothing_edits_it(html):
     page = (html / "notebooks" / "01_data.html").read_text(encoding="utf-8")
     url = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"].removeprefix(
@@ -38,6 +51,16 @@ def test_launch_buttons_open_the_notebook_and_nothing_edits_it(html):
     assert f"mybinder.org/v2/gh/{url}/main?urlpath=lab/tree/notebooks/01_data.ipynb" in page
     assert f"colab.research.google.com/github/{url}/blob/main/notebooks/01_data.ipynb" in page
     assert "/edit/main/" not in page
+
+
+def test_no_notebook_that_a_page_opens_elsewhere_has_an_answer(html):
+    opened = set()
+    for page in html.rglob("*.html"):
+        opened |= set(re.findall(r'href="https://[^"]+?/(notebooks/\w+\.ipynb)"', page.read_text(encoding="utf-8")))
+    assert opened == {f"notebooks/{name}.ipynb" for name in Project(ROOT).chapters()}
+    for name in opened:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert "SOLUTION" not in text and "NotImplementedError" in text, name
 
 
 def test_figures_are_drawings(html):

@@ -7,7 +7,7 @@ from bs4 import BeautifulSoup
 
 from bookpress.finding import Finding, ordered, wrong
 from bookpress.project import Settings
-from bookpress.reading import Reading, against, of_book, of_page
+from bookpress.reading import Reading, against, of_book, of_code, of_page
 
 CODE = '<div class="cell {kind}">{before}<div class="cell_input"><pre>{code}</pre></div>{after}{output}</div>'
 OUTPUT = '<div class="cell_output">{}</div>'
@@ -32,10 +32,20 @@ def test_minutes_are_rounded_up(words, minutes):
     assert Reading(words).minutes == minutes
 
 
-def test_folded_code_is_counted_in_lines_without_blank_ones():
-    page = read(cell("a = 1\n\nb = 2", "<pre>x</pre>"), cell("c = 3", "<pre>x</pre>", folded=True))
-    assert (page.code, page.hidden, page.boxes, page.empty) == (3, 1, 1, 0)
-    assert "33 % of 3 code lines in 1 boxes, 0 empty" in str(page)
+def notebook(*cells: tuple[str, ...]) -> dict:
+    """A code cell for each source and its tags."""
+    return {"cells": [{"cell_type": "code", "source": source, "metadata": {"tags": tags}} for source, *tags in cells]}
+
+
+def test_code_that_a_page_folds_or_leaves_out_is_hidden():
+    assert of_code(notebook(("a = 1\n\nb = 2",), ("c = 3", "hide-input"), ("d", "remove-cell"), ("e", "remove-input"),
+                            ("f", "remove-output"))) == (6, 3)
+    assert "50 % of 6 code lines hidden, 2 boxes, 1 empty" in str(Reading(1, boxes=2, empty=1, code=6, hidden=3))
+
+
+@pytest.mark.parametrize("tag", ["solution", "check", "claims", "injected-parameters"])
+def test_exercises_and_checks_are_no_code_of_the_chapter(tag):
+    assert of_code(notebook(("a = 1", tag, "remove-cell"))) == (0, 0)
 
 
 def test_a_box_is_empty_that_shows_nothing_or_holds_nothing():
@@ -48,7 +58,7 @@ def test_a_box_is_empty_that_shows_nothing_or_holds_nothing():
 @pytest.mark.parametrize("kind", ["tag_solution", "tag_check"])
 def test_answers_and_checks_are_meant_to_be_folded(kind):
     page = read(cell("a = 1", folded=True, kind=kind))
-    assert (page.code, page.hidden, page.boxes, page.empty) == (0, 0, 0, 0)
+    assert (page.boxes, page.empty) == (0, 0)
 
 
 PAGES = {
@@ -69,7 +79,7 @@ def test_what_misses_a_goal_is_advice_until_the_book_enforces_it():
         "b.html: advice: 1 figures have text under 11 px, the first: 'A line.'; draw them at the width that they have "
         "on the page.",
         "b.html: advice: 1 folded boxes hold nothing that the page shows; do without the box.",
-        "all chapters: advice: 55 % of the chapters' code is folded away, over the goal of 50 %; show it or drop it.",
+        "all chapters: advice: 55 % of the chapters' code is hidden, over the goal of 50 %; show it or drop it.",
         "all chapters: advice: 5 folded boxes in the chapters, over the goal of 4.",
     ]
     assert wrong(told) == 0

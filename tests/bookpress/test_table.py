@@ -97,3 +97,12 @@ def test_a_styled_table_looks_like_every_other_and_a_drawn_one_keeps_its_own_loo
     )  # fmt: skip
     tidy(page)
     assert [table.get("class") for table in page.select("table")] == [["dataframe"], ["forest"], None]
+
+
+def test_a_long_name_may_break_behind_its_underscores():
+    row = "<tr><td><code>fast_trough_v</code></td><td>a b</td></tr>"
+    page = BeautifulSoup(f"<article><table>{row}</table></article>", "lxml")
+    tidy(page)
+    assert [str(cell.string or cell.code) for cell in page.select("td")] == [
+        "<code>fast_<wbr/>trough_<wbr/>v</code>", "a b"]
+    assert page.td.get_text() == "fast_trough_v"

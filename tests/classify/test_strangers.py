@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,11 +60,11 @@ def test_models_writes_weights_and_a_card_and_a_missing_table_writes_nothing(tmp
     monkeypatch.setattr(strangers, "strangers", first(5))
     monkeypatch.setattr(training, "make", lambda species: (load(species), kept))  # training is tested beside it
     monkeypatch.setenv("HELPERS_SCIENCE", str(tmp_path / "science"))
-    assert main(["models", "--species", "human", "--out", str(tmp_path / "made"), "--keep"]) == 0
+    assert main(["models", "--species", "human", "--out", str(tmp_path / "made"), "--keep", "--json"]) == 0
     assert {p.name for p in (tmp_path / "made").iterdir()} == {"human.safetensors", "human.json", "CARD.md"}
     again = archive.load("classifier_human", fitting.load("human"))
     assert again["margin"].to_numpy() == pytest.approx(kept["margin"].to_numpy())
-    assert "human, steps only: macro-F1" in capsys.readouterr().out
+    assert "steps only" in json.loads(capsys.readouterr().out)["figures"]["human"]
 
     def nowhere(species):
         raise cohorts.DataUnavailable("no tables here")
@@ -166,3 +168,12 @@ def test_models_for_another_set_have_not_seen_its_animals(monkeypatch):
     strangers._unacquainted(load("mouse"), table, donors)
     assert seen and not seen[0] & set(donors) and seen[0] < set(fitting.load("mouse").donors)
     assert strangers._unacquainted(load("mouse"), table, ["nobody"]) is load("mouse")
+
+
+def test_strangers_are_of_donors_that_the_guard_has_not_learnt_from(monkeypatch, kept):
+    every = guard.specimens("human")
+    groups = dict(strangers.strangers("human"))
+    met = pd.concat([table for name, table in groups.items() if "dendrites" in name or "control" in name]).index
+    assert set(met) == set(every.held_out.table.index) and not set(met) & set(every.learnt.table.index)
+    counted = strangers.detected(load("human"), kept, draws=2)
+    assert set(counted["cells"]) == {int(every.held_out.spiny.sum())}

@@ -113,3 +113,10 @@ def test_unknown_words_are_refused():
 def test_ages_in_days_and_in_weeks_become_days():
     ages = published._age_days(pd.Series(["P55", "9 wks", None]))
     assert ages.tolist()[:2] == [55.0, 63.0] and np.isnan(ages[2])
+
+
+def test_a_donor_is_one_however_it_is_spelt():
+    """The public table writes one of its donors h19.03.002."""
+    donors = pd.Series(load("human").donors)
+    assert donors.str.upper().nunique() == donors.nunique()
+    assert set(donors[donors.str.contains("19.03.002", regex=False)]) == {"human-H19.03.002"}

@@ -10,6 +10,7 @@ from patchtype import families, taxonomy
 from patchtype.__main__ import main
 from patchtype.cohorts import DataUnavailable, load
 from patchtype.cohorts.extracted import load as load_folder
+from patchtype.recordings.text import from_csv
 
 SCALARS = sorted({
     word for expression in families.features()["mouse_expression"].dropna() if "second_" not in expression
@@ -25,7 +26,7 @@ def folder(tmp_path):
         "explanation": ["", "", "found no spikes | found noise", ""], "species": "mouse",
         "subject_id": ["0", "0", "1", "1"],
     }).assign(**{name: np.arange(4.0) + 1 for name in SCALARS})
-    cells.to_parquet(tmp_path / "cells.parquet")
+    cells.to_csv(tmp_path / "cells.csv", index=False)
     pd.DataFrame({"cell_id": cells["cell_id"], "subclass": ["Sst", "Vip", "Sst", "Meis2"]}).to_csv(
         tmp_path / "labels.csv", index=False)
     vectors = {family: np.full((4, 3), k, np.float32) for k, family in enumerate(families.VECTOR_FAMILIES)}
@@ -47,15 +48,15 @@ def test_scalars_are_converted_as_those_of_the_published_table(folder):
 
 
 def test_columns_of_the_second_table_are_used_where_they_are(folder):
-    cells = pd.read_parquet(folder / "cells.parquet").assign(rheo_width=0.0005, hero_first_isi=0.02)
-    cells.to_parquet(folder / "cells.parquet")
+    cells = from_csv(folder / "cells.csv").assign(rheo_width=0.0005, hero_first_isi=0.02)
+    cells.to_csv(folder / "cells.csv", index=False)
     table = load_folder(folder, "mouse", "aligned", "simulated").table
     assert table["width_rheo"].tolist() == [0.0005] * 2 and table["first_isi_inv_hero"].tolist() == [50.0] * 2
 
 
 def test_a_feature_that_no_cell_has_is_left_out_but_of_the_aligned_ones(folder):
-    cells = pd.read_parquet(folder / "cells.parquet").assign(sag=np.nan)
-    cells.to_parquet(folder / "cells.parquet")
+    cells = from_csv(folder / "cells.csv").assign(sag=np.nan)
+    cells.to_csv(folder / "cells.csv", index=False)
     assert "sag" not in load_folder(folder, "mouse", "mouse", "simulated").table
     aligned = load_folder(folder, "mouse", "aligned", "simulated")
     assert aligned.table["sag"].isna().all() and "sag" in aligned.families["sag"]
@@ -68,19 +69,19 @@ def test_vector_families_become_the_same_type(folder):
 
 
 def test_every_feature_that_recordings_gave_is_there_for_any_set(folder):
-    cells = pd.read_parquet(folder / "cells.parquet")
+    cells = from_csv(folder / "cells.csv")
     names = families.features().index
     table = pd.DataFrame({name: np.arange(4.0) for name in names}).assign(cell_id=cells["cell_id"], sag=np.nan)
-    table.to_parquet(folder / "features.parquet")
+    table.to_csv(folder / "features.csv", index=False)
     human = load_folder(folder, "mouse", "human", "simulated")
     assert human.table["width_hero"].tolist() == [0.0, 1.0] and "sag" not in human.table
     assert load_folder(folder, "mouse", "aligned", "simulated").table["sag"].isna().all()
 
 
 def test_a_cell_with_features_only_leaves_where_vectors_are_asked(folder):
-    cells = pd.read_parquet(folder / "cells.parquet")
-    cells.assign(no_families=["", "found a step of 0.5 s | found no test pulse", "", ""]).to_parquet(
-        folder / "cells.parquet")
+    cells = from_csv(folder / "cells.csv")
+    cells.assign(no_families=["", "found a step of 0.5 s | found no test pulse", "", ""]).to_csv(
+        folder / "cells.csv", index=False)
     vectors = load_folder(folder, "mouse", "paper", "simulated")
     assert vectors.cells["subclass"].tolist() == ["Sst"]
     assert "found a step of 0.5 s" in vectors.excluded["reason"].tolist()
@@ -88,7 +89,7 @@ def test_a_cell_with_features_only_leaves_where_vectors_are_asked(folder):
 
 
 @pytest.mark.parametrize(("lost", "message"), [
-    ("cells.parquet", "expected a folder made by `patchtype extract`"),
+    ("cells.csv", "expected a folder made by `patchtype extract`"),
     ("labels.csv", "extract a folder that `simulate` made"),
 ])
 def test_an_incomplete_folder_is_refused_in_a_sentence(folder, lost, message):
@@ -105,9 +106,9 @@ def test_a_folder_of_the_other_species_is_refused(folder):
 def test_real_recordings_meet_the_published_labels(folder):
     """Sessions of the public metadata: the label is the T-type's first word."""
     sessions = {1003020741: None, 1003305489: None}
-    cells = pd.read_parquet(folder / "cells.parquet").head(2)
+    cells = from_csv(folder / "cells.csv").head(2)
     cells["cell_id"] = [f"sub-1_ses-{session}_icephys" for session in sessions]
-    cells.to_parquet(folder / "cells.parquet")
+    cells.to_csv(folder / "cells.csv", index=False)
     cohort = load_folder(folder, "mouse", "aligned", "dandi")
     every = pd.concat([cohort.cells, cohort.excluded])
     published = load("mouse")

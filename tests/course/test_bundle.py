@@ -19,18 +19,19 @@ from packaging.requirements import Requirement
 from bookpress import files
 from bookpress.colab import setup_cell
 from bookpress.course import bundle, slides
+from bookpress.course.exercises import exercises
 from bookpress.course.plain import markdown, references, simplify
 from bookpress.hub import teaching_markdown
 from bookpress.notebook import pair, sources
-from bookpress.project import BookError, Project
+from bookpress.project import BookError, Project, Settings
 
 
 @pytest.fixture(scope="module")
 def made(root, tmp_path_factory):
     """Both bundles of this book, in a place of their own."""
     place = tmp_path_factory.mktemp("bundles")
-    parts = ("notebooks", "src", "book", "science", "_config.yml", "pyproject.toml", "requirements.txt",
-             "requirements-torch-cpu.txt")
+    parts = ("notebooks", "src", "book", "science", "_config.yml", "_toc.yml", "pyproject.toml", "requirements.txt",
+             "requirements-torch.txt")
     for name in (*parts, *bundle.FILES):
         (place / name).symlink_to(root / name)
     project = Project(place)
@@ -53,6 +54,8 @@ def test_a_bundle_holds_all_chapters_the_package_and_no_data(made, root):
         assert {f"{source.stem}.ipynb" for source in sources(Project(root))} <= names
         assert {"README.md", "requirements.txt", "LICENSE", "helpers/__init__.py", "patchtype/features.csv"} <= names
         assert not any("__pycache__" in name for name in names)
+        told = Settings.read(project.build / kind / "pyproject.toml")  # by which grading knows the book
+        assert (told.packages, told.environment) == (("patchtype", "helpers"), "patchtype.settings:environment")
         assert {f"science/{path.name}" for path in (root / "science").iterdir()} <= names
         # No public table.
         ours = ("patchtype/features.csv", "patchtype/recordings/definitions.csv", "patchtype/cohorts/simulated/",
@@ -71,11 +74,30 @@ def test_students_have_stubs_and_the_quiz_as_text_instructors_the_answers(made):
         assert not any(cell.get("outputs") for cell in cells)
 
 
-def test_requirements_are_all_pinned(root):
-    rows = [line for line in bundle.requirements(root).splitlines() if not line.startswith(("#", "-"))]
-    rows.remove("jupyterlab>=4")  # opens the notebooks, and is no need of theirs
-    assert {next(iter(Requirement(row).specifier)).operator for row in rows} == {"=="}
-    assert {"torch", "ipfx", "ipykernel"} <= {Requirement(row).name for row in rows}
+def test_what_a_bundle_installs_is_locked_and_from_one_index(root):
+    made = bundle.requirements(Project(root))
+    asked, *rows = made["requirements.txt"].splitlines()
+    assert asked == "-c constraints.txt"
+    pins = [Requirement(row) for row in made["constraints.txt"].splitlines() if not row.startswith("#")]
+    assert {next(iter(pin.specifier)).operator for pin in pins} == {"=="}
+    wanted = {Requirement(row).name.lower() for row in rows}
+    # Jupyter opens the notebooks, and is no need of theirs.
+    assert wanted - {"jupyterlab"} <= {pin.name.lower() for pin in pins}
+    assert {"torch", "ipfx", "jupytext", "arbor", "jupyterlab"} <= wanted
+    assert not {"jupyter-book", "dandi", "pytest"} & wanted, "what makes the pages is no student's need"
+    assert not any(row.startswith("-") for text in made.values() for row in text.splitlines()[1:])
+
+
+def test_the_readme_takes_torch_alone_from_its_own_index(made):
+    """As all is pinned, its version is the one that the requirements ask for, wherever it came from."""
+    project, _, _ = made
+    for kind in bundle.KINDS:
+        text = (project.build / kind / "README.md").read_text()
+        assert "{{" not in text
+    lines = (project.build / "student" / "README.md").read_text().splitlines()
+    (line,) = (line for line in lines if "--index-url" in line)
+    pin = line.split()[-1]
+    assert "--no-deps" in line and pin in bundle.requirements(project)["constraints.txt"].splitlines()
 
 
 def test_the_first_cell_does_nothing_here_and_names_the_repository(root):
@@ -101,12 +123,17 @@ def test_the_first_cell_installs_on_colab(root, monkeypatch):
 def test_slides_hold_each_figure_with_its_words():
     shown = {"figure": {"caption": "Cells per {term}`subclass`."}, "image": {"alt": "Two bar charts."}}
     code = nbformat.v4.new_code_cell("1", metadata={"mystnb": shown})
-    code.outputs = [nbformat.v4.new_output("display_data", {"image/png": "QUJD\n"})]
+    code.outputs = [
+        nbformat.v4.new_output("display_data", {"image/png": "QUJD\n"}),
+        nbformat.v4.new_output("display_data", {"image/svg+xml": "<svg>é</svg>", "text/plain": "a figure"}),
+    ]
     text = "# Data\n\n- **You will learn** what a *cell* is.\n\n## Where <b>"
     found = slides.slides(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text), code]))
     assert found == [
         slides.Slide("Data", "Data", "You will learn what a cell is."),
-        slides.Slide("Data", "Where <b>", "Cells per subclass.", "QUJD", "Two bar charts."),
+        slides.Slide("Data", "Where <b>", "Cells per subclass.", "data:image/png;base64,QUJD", "Two bar charts."),
+        slides.Slide("Data", "Where <b>", "Cells per subclass.", "data:image/svg+xml;base64,PHN2Zz7DqTwvc3ZnPg==",
+                     "Two bar charts."),
     ]
     page = slides.as_html(found)
     assert "Where &lt;b&gt;" in page and 'alt="Two bar charts."' in page
@@ -137,7 +164,9 @@ def test_the_instructors_bundle_has_what_a_session_needs_and_the_students_has_no
     for name in notebooks:
         text = handed_out.read(name).decode()
         assert "BEGIN SOLUTION" not in text and text.count("My prediction") == text.count("What I conclude") >= 3
-    assert not any("teaching/" in name for name in handed_out.namelist())
+    guide = (project.build / "instructor" / "teaching" / "guide.md").read_text()
+    assert "## On a hub" in guide and "{include}" not in guide
+    assert not any("teaching/" in name or "instructor" in name for name in handed_out.namelist())
     for page in (project.build / "instructor" / "teaching").glob("*.md"):
         for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
             assert link.startswith("https://") or (page.parent / link).is_file(), (page.name, link)
@@ -153,6 +182,16 @@ def test_slides_without_a_run_are_refused(tmp_path):
     (tmp_path / "_toc.yml").write_text("root: a\nchapters: [{file: notebooks/01_data}]\n")
     with pytest.raises(BookError, match="found no executed notebook"):
         slides.write(Project(tmp_path))
+
+
+def test_the_guides_minutes_add_up_and_name_every_exercise(root):
+    rows = re.findall(r"^\| (\d+) [^|]+\|(.+)\|$", (root / "book" / "teaching" / "guide.md").read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 11))
+    for (_, row), source in zip(rows, sources(Project(root)), strict=True):
+        read_at_home, minutes, quiz, total = row.split("|")
+        each = [int(n) for n in minutes.split(",")]
+        assert len(each) == len(exercises(pair(source), source.stem))
+        assert int(read_at_home) + sum(each) + int(quiz) == int(total)
 
 
 def test_memory_per_student_is_that_of_the_run():

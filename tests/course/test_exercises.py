@@ -12,6 +12,7 @@ from bookpress.course.bundle import student_copy
 from bookpress.course.exercises import Exercise, _names, context, exercises, parts, stub
 from bookpress.notebook import read, sources
 from bookpress.project import BookError, Project
+from bookpress.stage import _dress
 
 SOLUTION = "def one():\n    # BEGIN SOLUTION\n    x = 1\n    return x\n    # END SOLUTION\n\none()"
 
@@ -64,6 +65,26 @@ def test_no_line_of_an_answer_is_left_in_a_students_copy(chapters):
             answers = [b for answer, b in parts(source.cells[exercise.solution].source, "") if answer]
             left = student.cells[exercise.solution].source.split("\n")
             assert not {line for block in answers for line in block if line.strip()} & set(left)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_pages_have_the_answers_or_none_of_them(chapters, tmp_path, shown):
+    for source in chapters:
+        executed = read(source)
+        for cell in executed.cells:
+            cell.metadata.pop("mystnb", None)  # what alt texts ask for was not computed
+            if "solution" in cell.metadata.get("tags", []):
+                cell.outputs = [nbformat.v4.new_output("stream", text="what the answer prints")]
+        nbformat.write(executed, tmp_path / "page.ipynb")
+        _dress(tmp_path / "page.ipynb", source, None, answers=shown)
+        page = nbformat.read(tmp_path / "page.ipynb", as_version=4)
+        assert not re.search("(BEGIN|END) SOLUTION", nbformat.writes(page))
+        every = [cell.source for cell in page.cells if cell.cell_type == "code"]
+        for exercise in exercises(read(source), source.stem):
+            solution = read(source).cells[exercise.solution].source
+            whole = "\n".join(line for _, block in parts(solution, "") for line in block)
+            assert (whole in every, stub(solution, exercise.number) in every) == (shown, not shown)
+        assert ("what the answer prints" in nbformat.writes(page)) == shown
 
 
 def test_a_stub_keeps_what_is_given_and_the_indentation():

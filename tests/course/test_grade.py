@@ -15,8 +15,8 @@ import pytest
 from bookpress.__main__ import main
 from bookpress.course import gradebook
 from bookpress.course.collect import collect
-from bookpress.course.exercises import exercises
-from bookpress.course.grade import Mark, Marks, answer, grade, mark
+from bookpress.course.exercises import exercises, stub
+from bookpress.course.grade import Mark, Marks, _job, answer, grade, mark
 from bookpress.project import BookError
 
 from .test_exercises import notebook
@@ -77,6 +77,9 @@ def test_a_lost_heading_a_lost_tag_and_a_stub_left_above_the_answer_cost_nothing
     submitted.cells[2].source = "my notes"
     assert answer(submitted, ours, one) == "a = 1"
     assert answer(submitted, ours, two).startswith("name = 'Vip'")
+    untouched = notebook(*CHAPTER[:3], ("code", stub(CHAPTER[3][1], 1), []))
+    assert answer(untouched, ours, one) == ""
+    assert mark(ours, one, "").reason == "not answered"
 
 
 @pytest.mark.parametrize("points", [0, -1, True, "2", 1000])
@@ -224,6 +227,7 @@ def judge(monkeypatch):
 def test_points_are_those_declared_and_every_column_is_a_number(twelve, judge, tmp_path):
     students = collect([twelve], {"01_data": chapter()})
     *_, table = grade(students, {"01_data": chapter()}, tell=lambda text: None)
+    print(table.drop(columns="notes").to_string())
     assert len(table) == 12
     assert (table["01_data 1"] == 3).all() and (table["01_data 2"] == 1).all()
     assert (table["points"] == 4).all() and (table["of"] == 4).all() and (table["percent"] == 100).all()
@@ -269,11 +273,37 @@ def test_feedback_exports_and_numbers_for_names(twelve, judge, tmp_path):
     told = (tmp_path / "grades-feedback" / f"{names['Ann Ames']}.md").read_text()
     assert "| 01_data 1 | 0 of 3 | =1+1 |" in told and "| 01_data 2 | 1 of 1 | =1+1 |" in told
     moodle = pd.read_csv(tmp_path / "grades-moodle.csv").set_index("Full name")
-    assert moodle.loc["Ann Ames", ["Identifier", "Grade", "Maximum Grade"]].tolist() == ["Participant 9", 1, 4]
+    assert moodle.loc["Ann Ames", ["Identifier", "Grade", "Maximum grade"]].tolist() == ["Participant 9", 1, 4]
     assert moodle.loc["Eve Eck", "Identifier"] == "Participant 2345"
     canvas = pd.read_csv(tmp_path / "grades-canvas.csv", skipinitialspace=True)
     assert canvas.loc[0, ["Student", "grades"]].tolist() == ["Points Possible", 4]
     assert canvas.set_index("Student").loc["Ann Ames", ["ID", "SIS Login ID", "grades"]].tolist() == [5, "ann", 1]
+
+
+def test_the_lists_that_moodle_and_canvas_give_are_rosters_and_come_back_filled_in(twelve, judge, tmp_path):
+    """Moodle takes no worksheet without these columns; Canvas's gradebook begins with lines that are no students."""
+    nbformat.write(chapter(), tmp_path / "01_data.ipynb")
+    moodle, canvas = tmp_path / "worksheet.csv", tmp_path / "gradebook.csv"
+    moodle.write_text(
+        "Identifier,Full name,Email address,Status,Grade,Maximum grade,Grade can be changed,"
+        "Last modified (submission),Last modified (grade),Feedback comments\n"
+        "Participant 2345,Eve Eck,eve@a.b,Submitted for grading,,100.00,Yes,\"Monday, 2 March\",-,\n"
+    )
+    canvas.write_text(
+        "Student,ID,SIS User ID,SIS Login ID,Section,Essay (7)\n,,,,,Manual Posting\n    Points Possible,,,,,10\n"
+        "\"Gil, Gert\",77,g77,gert,Seminar,9\n"
+    )
+    for roster in (moodle, canvas):
+        words = [str(twelve), "--chapters", str(tmp_path), "--out", str(tmp_path / "g.csv"), "--roster", str(roster)]
+        assert main(["grade", *words, "--export", "moodle", "canvas"]) == 0
+        if roster == moodle:
+            eve = pd.read_csv(tmp_path / "g-moodle.csv").set_index("Identifier").loc["Participant 2345"]
+            assert eve[["Grade", "Maximum grade", "Last modified (grade)"]].tolist() == [4, 100, "-"]
+            assert eve["Last modified (submission)"] == "Monday, 2 March"
+        else:
+            table = pd.read_csv(tmp_path / "g-canvas.csv", skipinitialspace=True).set_index("Student")
+            assert table.index.tolist()[:2] == ["Points Possible", "Gil, Gert"] and table["g"].tolist()[:2] == [4, 4]
+            assert table.loc["Gil, Gert", ["ID", "SIS User ID", "Section"]].tolist() == [77, "g77", "Seminar"]
 
 
 def test_no_cell_of_a_table_is_a_formula(tmp_path):
@@ -337,3 +367,18 @@ def test_chapters_find_what_earlier_ones_left_and_answers_cannot_change_it(tmp_p
     got = mark(made, exercises(made, "x")[0], spoil)
     assert (got.passed, got.reason) == (True, "")
     assert left.exists()
+
+
+def test_chapters_are_graded_quickly():
+    one, two = exercises(chapter(), "x")
+    assert _job(chapter(), two, "name = 'Vip'")["context"] == ["base = 2\nquick = True"]
+
+
+@pytest.mark.parametrize(("reason", "times"), [("took longer than 8 s", 2), ("Twice, please.", 1)])
+def test_what_a_busy_machine_failed_is_judged_again(monkeypatch, reason, times):
+    asked = []
+    monkeypatch.setattr("bookpress.course.grade.mark", lambda *a: asked.append(a) or Mark(False, reason))
+    marks, (one, _) = Marks(None), exercises(chapter(), "x")
+    for _ in range(2):
+        assert marks.of(chapter(), one, GOOD, 8).reason == reason
+    assert len(asked) == times

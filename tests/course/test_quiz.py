@@ -68,6 +68,7 @@ def test_who_has_not_read_the_chapter_scores_by_chance(every, strategy):
     questions = [question for quiz in every.values() for question in quiz]
     score = sum(STRATEGIES[strategy](q) == q.answer for q in questions) / len(questions)
     chance = sum(1 / len(q.choices) for q in questions) / len(questions)
+    print(f"{strategy}: {score:.0%} of {len(questions)} questions, by chance {chance:.0%}")
     assert abs(score - chance) <= 0.10
 
 

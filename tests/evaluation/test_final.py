@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score
 
 from patchtype.evaluation import bootstrap
 from patchtype.evaluation.final import FINAL_SHARE, is_final, split
+from patchtype.experiments import ceiling
 from patchtype.experiments.ceiling import neighbours, votes
 from patchtype.experiments.goals import verdict
 from tests.models.conftest import make_cohort
@@ -139,3 +140,46 @@ def test_neighbours_of_separate_classes_carry_the_label_and_never_the_own_donor(
     lonely = replace(cohort, table=copied, cells=cohort.cells.assign(
         subclass=np.where(donor, "Vip", cohort.cells["subclass"].where(cohort.cells["subclass"] != "Vip", "Sst"))))
     assert (neighbours(lonely, k=5)[donor][:, 3] == 0).all()
+
+
+def predictions_of(models: dict[str, list[str]], true: list[str]) -> pd.DataFrame:
+    return pd.concat([table(true, said, model) for model, said in models.items()])
+
+
+def test_agreement_is_one_score_a_pair_of_models():
+    named = predictions_of({"x": list("aabb"), "y": list("aabb"), "z": list("abbb")}, list("abab"))
+    expected = f1_score(list("aabb"), list("abbb"), average="macro")
+    assert ceiling.agreement(named, ["x", "y", "z"]) == pytest.approx([1.0, expected, expected])
+
+
+def test_a_model_that_is_sure_and_right_would_score_one_if_its_probabilities_were_true():
+    y = np.repeat([0, 1, 2], 30)
+    sure = 0.98 * np.eye(3)[y] + 0.02 / 3
+    found = ceiling.if_true(sure, y, draws=200)
+    assert found.mean > 0.97 and found.high == pytest.approx(1.0, abs=0.01)
+
+
+def test_labels_drawn_from_probabilities_give_the_score_that_the_probabilities_promise():
+    """Three in four named rightly in each of two classes of one size: a macro-F1 of three quarters."""
+    y = np.tile([0, 0, 0, 1, 1, 1, 1, 0], 100)
+    p = np.tile([[0.75, 0.25]] * 4 + [[0.25, 0.75]] * 4, (100, 1))
+    found = ceiling.if_true(p, y, draws=300)
+    assert found.mean == pytest.approx(0.75, abs=0.005)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * np.sqrt(0.75 * 0.25 / 800), rel=0.2)
+
+
+def test_the_end_of_a_curve_that_follows_a_power_law():
+    n = np.array([100, 200, 300, 400])
+    curve = pd.concat([
+        pd.DataFrame({"fold": fold, "share": n / 400, "cells": n, "macro_f1": 0.9 - 3 * n**-0.7}) for fold in range(5)])
+    found = ceiling.asymptote(curve, draws=50)
+    assert found.mean == pytest.approx(0.9, abs=1e-6) and found.interval == pytest.approx((0.9, 0.9), abs=1e-6)
+
+
+def test_labels_exchanged_at_random_are_found():
+    rng = np.random.default_rng(0)
+    true = np.repeat([0, 1], 500)
+    p = np.eye(2)[true] * 0.9 + 0.05
+    given = np.where(rng.random(1000) < 0.1, 1 - true, true)
+    found = ceiling.label_noise(p, given)
+    assert found.sum() == 1000 and found[0, 1] + found[1, 0] == (given != true).sum()

@@ -154,3 +154,19 @@ def test_a_propensity_is_learnt_from_cells_that_are_not_asked_for(monkeypatch):
     monkeypatch.setattr(confounds, "make_pipeline", lambda *steps: Witness())
     confounds.propensity(cohort, CrossValidation(4, 2, grouped=True))
     assert len(learnt) == 8 and all(not a & b and len(a | b) == 240 for a, b in zip(learnt, asked, strict=True))
+
+
+def test_a_gain_over_donors_is_the_difference_of_their_scores_with_the_same_donors_drawn():
+    cohort = make_cohort(n=90, seed=3)
+    rng = np.random.default_rng(0)
+    names = cohort.cells["subclass"].to_numpy()
+    table = pd.DataFrame({"repeat": 0, "fold": 0, "cell": cohort.cells.index, "true": names})
+    predictions = pd.concat([
+        table.assign(model=name, predicted=np.where(rng.random(90) < share, names, rng.permutation(names)))
+        for name, share in (("a", 0.9), ("b", 0.5))])
+    found = confounds.donor_gain(predictions, "a", "b", cohort)
+    scores = {name: confounds.donor_score(part, cohort)[0] for name, part in predictions.groupby("model")}
+    assert found.mean == pytest.approx(scores["a"] - scores["b"]) and found.low < found.mean < found.high
+    assert confounds.donor_gain(predictions, "a", "a", cohort).interval == (0.0, 0.0)
+    with pytest.raises(ValueError, match="other cells"):
+        confounds.donor_gain(predictions.iloc[1:], "a", "b", cohort)

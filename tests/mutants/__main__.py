@@ -1,12 +1,15 @@
 """``python -m tests.mutants``: small errors put into the code one by one; a test of the same room must notice each.
 
 The list is ``mutants.toml``: a file of ``src``, a piece of its text that occurs once, what stands there instead,
-and the test that must fail. Every test runs alone in a process forked from this one, which has the heavy libraries
-already; the changed text is given to the import and never written to the file. First each test runs on the code as it
-is, for a test that fails there notices nothing.
+and the test that must fail. A mutant that changes nothing a test could see has ``equivalent``, the reason, instead of
+a test. Every test runs alone in a process forked from this one, which has the heavy libraries already; the changed
+text is given to the import and never written to the file. First each test runs on the code as it is, for a test that
+fails there notices nothing.
 
-Words choose a part of the list: a mutant is run when one of them occurs in its file, in its text or in its test.
-Exit status 1 when a mutant survives, cannot be put in, or has a test that does not pass by itself.
+What was found is kept in ``_build/mutants.txt``: a run that was stopped goes on there, and a mutant is run again when
+its file or its test's file has changed. Words choose a part of the list: a mutant is run when one of them occurs in
+its file, in its text or in its test. Exit status 1 when a mutant survives without an explanation, cannot be put in, or
+has a test that does not pass by itself.
 """
 
 from __future__ import annotations
@@ -14,23 +17,30 @@ from __future__ import annotations
 import argparse
 import builtins
 import contextlib
+import gc
+import hashlib
 import importlib
 import importlib.machinery
 import io
+import json
 import os
 import signal
 import sys
 import time
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("mutants.toml")
+KEPT = ROOT / "_build" / "mutants.txt"
 SECONDS = 120  # of processor time, after which an endless loop ends, and counts as noticed
-HEAVY = ("numpy", "pandas", "pandera.pandas", "scipy.stats", "scipy.optimize", "sklearn.ensemble", "sklearn.svm",
-         "sklearn.linear_model", "sklearn.model_selection", "imblearn.over_sampling", "joblib", "pooch", "tqdm.auto",
-         "torch", "pytest", "_pytest.assertion.rewrite", "playwright.sync_api", "hypothesis", "bs4", "nbformat",
-         "jupytext", "yaml", "distributed", "matplotlib.pyplot", "seaborn")
+HEAVY = ("numpy", "pandas", "pandera.pandas", "scipy.stats", "scipy.optimize", "scipy.signal", "sklearn.ensemble",
+         "sklearn.svm", "sklearn.linear_model", "sklearn.model_selection", "imblearn.over_sampling", "joblib", "pooch",
+         "tqdm.auto", "torch", "pytest", "_pytest.assertion.rewrite", "playwright.sync_api", "hypothesis", "bs4",
+         "nbformat", "jupytext", "yaml", "distributed", "dask", "matplotlib.pyplot", "seaborn", "pynwb", "pyabf",
+         "psutil", "safetensors.numpy", "ipfx.feature_vectors", "ipfx.data_set_features", "ipfx.dataset.create",
+         "ipfx.bin.run_feature_vector_extraction", "ipfx.stimulus_protocol_analysis", "ipfx.qc_feature_evaluator")
 
 
 def mutated(entry: dict) -> tuple[Path, str]:
@@ -73,13 +83,13 @@ def child(tests: list[str], change: tuple[Path, str] | None) -> int:
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS * len(tests))
         import pytest
 
         if change:
             put_in(*change)
         places = [str(ROOT / "tests" / test) for test in tests]
-        status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *places]))
+        status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *places]))
     finally:
         os._exit(status)
 
@@ -101,44 +111,93 @@ def chosen(words: list[str]) -> list[dict]:
     return [e for e in entries if not words or any(w in text for w in words for text in e.values())]
 
 
+def identity(entry: dict) -> str:
+    """The same as long as neither the mutant, nor its file, nor its test's file has changed."""
+    texts = [(ROOT / "src" / entry["file"]), (ROOT / "tests" / entry["test"].split("::")[0])]
+    held = [json.dumps(entry, sort_keys=True).encode(), *(path.read_bytes() for path in texts)]
+    return hashlib.sha256(b"\0".join(held)).hexdigest()
+
+
+def room(entry: dict) -> str:
+    """Where a mutant belongs, for the figures.
+
+    >>> room({"file": "patchtype/models/tokens.py"}), room({"file": "bookpress/gate.py"})
+    ('models', 'bookpress')
+    """
+    parts = Path(entry["file"]).parts
+    return parts[-2]
+
+
+def failing_alone(tests: list[str], jobs: int) -> set[str]:
+    """The tests that do not pass on the code as it is."""
+    parts = [tests[k::jobs] for k in range(min(jobs, len(tests)))]
+    doubtful = [test for part, status in run([(part, part, None) for part in parts], jobs) if status for test in part]
+    return {test for test, status in run([(test, [test], None) for test in doubtful], jobs) if status != 0}
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", help="run the mutants that one of these occurs in (default: all)")
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
+    parser.add_argument("--again", action="store_true", help="run what an earlier run has found, too")
     args = parser.parse_args(argv)
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # plugins of installed packages take longer than most tests
     entries, start = chosen(args.words), time.monotonic()
-    for name in HEAVY:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-    tests = sorted({e["test"] for e in entries})
-    failing = set()
-    if [status for _, status in run([("all", tests, None)], 1)] != [0]:
-        failing = {test for test, status in run([(t, [t], None) for t in tests], args.jobs) if status != 0}
-    for test in sorted(failing):
-        print(f"does not pass on the code as it is: {test}", flush=True)
-    work, wrong = [], 0
+    kept = set(KEPT.read_text().split()) if KEPT.exists() and not args.again else set()
+    counts: dict[str, Counter] = {}
+    work, wrong = [], []
+
+    def count(entry: dict, how: str, text: str = "") -> None:
+        counts.setdefault(room(entry), Counter())[how] += 1
+        if text:
+            wrong.append(entry)
+            print(f"{text}: {entry['file']}: {entry['old']!r} -> {entry['new']!r}, in spite of {entry.get('test')}",
+                  flush=True)
+
     for n, entry in enumerate(entries):
         try:
-            work.append((n, [entry["test"]], mutated(entry)))
+            change = mutated(entry)
         except ValueError as error:
-            wrong += 1
-            print(f"cannot be put in: {error}: {entry['old']!r}", flush=True)
-    killed = 0
+            count(entry, "out of date", f"cannot be put in ({error})")
+            continue
+        if "equivalent" in entry:
+            count(entry, "explained")
+        elif identity(entry) in kept:
+            count(entry, "killed")
+        else:
+            work.append((n, [entry["test"]], change))
+    if work:
+        for name in HEAVY:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(1)
+        gc.freeze()  # what is here now is never looked through again
+        known = len(entries) - len(work)
+        print(f"{len(work)} mutants to run, {known} known or explained; some {len(work) * 4 // args.jobs // 60 + 1} "
+              "min on an idle machine", flush=True)
+    failing = failing_alone(sorted({tests[0] for _, tests, _ in work}), args.jobs)
+    for test in sorted(failing):
+        print(f"does not pass on the code as it is: {test}", flush=True)
+    for n, [test], _ in work:
+        if test in failing:
+            count(entries[n], "untested", "its test fails by itself")
     for n, status in run([each for each in work if each[1][0] not in failing], args.jobs):
         if status in (1, -signal.SIGPROF):
-            killed += 1
-            continue
-        entry = entries[n]
-        how = "survived" if status == 0 else f"ended with {status}, so nothing is known"
-        print(f"{how}: {entry['file']}: {entry['old']!r} -> {entry['new']!r}, in spite of {entry['test']}", flush=True)
-    print(f"{killed} of {len(entries)} mutants noticed, {wrong} out of date, {len(failing)} tests that fail by "
-          f"themselves; {time.monotonic() - start:.0f} s")
-    return int(killed < len(entries))
+            count(entries[n], "killed")
+            KEPT.parent.mkdir(exist_ok=True)
+            with KEPT.open("a") as file:
+                file.write(f"{identity(entries[n])}\n")
+        else:
+            count(entries[n], "survived", "survived" if status == 0 else f"ended with {status}, so nothing is known")
+    total = sum(counts.values(), Counter())
+    for name, found in [*sorted(counts.items()), ("all", total)]:
+        print(f"{name}: {', '.join(f'{n} {how}' for how, n in found.most_common())}")
+    print(f"{time.monotonic() - start:.0f} s")
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Axon files: potential and command in mV and pA, or a sentence why there is none."""
 
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -188,3 +189,19 @@ def test_an_axon_file_and_its_conversion_give_the_same_numbers(axon_file, conver
         assert (a.rate, a.samples) == (b.rate, b.samples)
         assert np.allclose(a.v_mv, b.v_mv, rtol=0, atol=1e-5)
         assert np.allclose(a.i_pa, b.i_pa, rtol=0, atol=1e-6)
+
+
+def test_an_offset_of_the_amplifier_is_added(tmp_path):
+    path = axon.abf2(tmp_path / "a.abf", potentials(), epochs=STEPS)
+    data = bytearray(path.read_bytes())
+    first = int.from_bytes(data[92:96], "little") * 512  # of the section of inputs
+    struct.pack_into("<f", data, first + 32, 0.0)  # the instrument's offset, then the signal's
+    struct.pack_into("<f", data, first + 52, 2.0)
+    path.write_bytes(data)
+    import pyabf
+
+    theirs = pyabf.ABF(str(path))
+    theirs.setSweep(1)
+    [cell] = read(path)
+    assert abs(theirs.sweepY.mean() + 69) > 1, "the file has no offset"
+    assert np.allclose(cell.sweeps[1].v_mv, theirs.sweepY, atol=1e-3)

@@ -18,10 +18,11 @@ import pytest
 from distributed import LocalCluster
 
 from patchtype import files
-from patchtype.recordings import batch, cli, nwb, results, sources
-from patchtype.recordings.cell import extract
+from patchtype.recordings import batch, cli, downloads, nwb, quality, results, sources
+from patchtype.recordings.cell import Cell, extract
 from patchtype.recordings.extraction import WIDTHS
 from patchtype.recordings.scalars import SCALARS
+from patchtype.recordings.text import from_csv
 
 from . import analytic, archive
 
@@ -59,7 +60,7 @@ def same_tables(a: Path, b: Path) -> bool:
         with np.load(a / f"families_{mode}.npz") as x, np.load(b / f"families_{mode}.npz") as y:
             if x.files != y.files or any(x[k].tobytes() != y[k].tobytes() for k in x.files):
                 return False
-    return pd.read_parquet(a / "cells.parquet").equals(pd.read_parquet(b / "cells.parquet"))
+    return all((a / name).read_bytes() == (b / name).read_bytes() for name in ("cells.csv", "features.csv"))
 
 
 def test_every_recording_has_a_row_and_a_reason(expected):
@@ -67,7 +68,7 @@ def test_every_recording_has_a_row_and_a_reason(expected):
     rows = table.set_index("cell_id")["reasons"].to_dict()
     assert rows == {"bad-empty": "not_hdf5", "bad-half": "file_truncated", "bad-page": "not_hdf5",
                     "good-1": "", "good-2": "", "good-3": ""}
-    assert table.equals(pd.read_parquet(out / "cells.parquet"))
+    assert from_csv(out / "cells.csv").astype(table.dtypes).equals(table)
 
 
 def test_table_is_typed(expected):
@@ -252,7 +253,7 @@ def test_a_faulty_download_costs_one_cell_until_the_next_run(expected, served, t
 def test_whatever_happens_around_a_file_costs_that_file_only(served, tmp_path, monkeypatch, error, code):
     def fails(*args, **options):
         raise error
-    monkeypatch.setattr(sources, "fetched", fails)
+    monkeypatch.setattr(downloads, "fetched", fails)
     table = batch.run(sources.find("000020/0.1", served.api)[:2], tmp_path, progress=False)
     assert table["reasons"].tolist() == [code, code]
     assert str(error) in table["explanation"][0]
@@ -359,8 +360,8 @@ def test_odd_files_cost_no_other_file_a_byte(short_file, tmp_path):
     assert len(table) == len(ODD) + 2
     rows = table[table["cell_id"].isin(["a", "z"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(rows, alone, check_exact=True)
-    for name in ("features.parquet",):
-        with_odd, without = (pd.read_parquet(tmp_path / k / name) for k in ("together", "alone"))
+    for name in ("features.csv",):
+        with_odd, without = (from_csv(tmp_path / k / name) for k in ("together", "alone"))
         with_odd = with_odd[with_odd["cell_id"].isin(["a", "z"])].reset_index(drop=True)
         pd.testing.assert_frame_equal(with_odd, without, check_exact=True)
     for mode in WIDTHS:
@@ -433,7 +434,7 @@ def test_a_full_disk_ends_the_run_with_its_sentence(short_file, tmp_path, monkey
 
 
 def test_a_disk_that_fills_while_a_file_is_fetched_ends_the_run(served, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "_copy", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(downloads, "_copy", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
         batch.run(sources.find("000020/0.1", served.api)[:1], tmp_path, progress=False)
 
@@ -456,6 +457,34 @@ def test_a_protocol_that_is_none_is_refused(word, tmp_path, capsys):
 
 
 def test_no_cell_of_a_csv_begins_a_formula(tmp_path):
-    (tmp_path / "cells.csv").write_text('cell_id,subclass\n"=1+1",Sst\n-2,Vip\n')
+    (tmp_path / "labels.csv").write_text('cell_id,subclass\n"=1+1",Sst\n-2,Vip\n')
     assert results.carry_labels([tmp_path], tmp_path)
     assert (tmp_path / "labels.csv").read_text() == "cell_id,subclass\n'=1+1,Sst\n'-2,Vip\n"
+
+
+def judged_as(*codes):
+    cell = Cell("cell")
+    for code in codes:
+        cell.verdict.add(code, f"found {code}")
+    return cell
+
+
+def test_a_cell_with_several_reasons_is_counted_at_the_first_rule():
+    order = list(quality.RULES)
+    first, second = sorted(("voltage_out_of_range", "rest_out_of_range"), key=order.index)
+    table = results.cell_table([judged_as(second, first)])
+    assert results.funnel(table)["code"].tolist() == ["recordings", first, "passed"]
+
+
+def test_only_cells_that_passed_say_what_they_lack():
+    good, bad = judged_as(), judged_as("no_sweeps")
+    good.missing, bad.missing = {"tau": "no step"}, {"tau": "no sweep"}
+    assert results.missing_table([good, bad])["reason"].tolist() == ["no step"]
+
+
+def test_a_family_of_another_width_is_no_result(tmp_path):
+    cell = judged_as()
+    cell.paper = {"psth": np.zeros(149)}
+    (tmp_path / "cell.npz").write_bytes(results.packed([cell]))
+    with pytest.raises(ValueError, match=r"found psth with \(149,\) values, expected 150"):
+        results.unpacked(tmp_path / "cell.npz")

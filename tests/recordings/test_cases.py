@@ -325,3 +325,13 @@ def test_a_response_that_was_stopped_ends_the_sweep_and_a_short_command_costs_it
     assert np.array_equal(found.sweeps[0].i_pa, good.sweeps[0].i_pa[:90_000])
     assert found.set_aside == {"acquisition/data_00001_AD0": "found 107500 samples of response and 90000 of stimulus "
                                "in sweep 1, expected as many of both"}
+
+
+def test_bias_and_bridge_are_in_their_units(file):
+    for each in series(file, ["acquisition"]):
+        for name, value in (("bias_current", 25e-12), ("bridge_balance", 12e6)):
+            del each[name]
+            each[name] = value
+    [cell] = reread(file)
+    assert [(s.bias_current_pa, s.bridge_balance_mohm) for s in cell.sweeps] \
+        == [(pytest.approx(25), pytest.approx(12))] * len(cell.sweeps)

@@ -61,7 +61,6 @@ def rng():
 def test_paper_has_2005_values_in_the_widths_of_the_vocabulary(good):
     assert {k: len(v) for k, v in good.items()} == dict(extraction.PAPER_WIDTHS)
     assert sum(extraction.PAPER_WIDTHS.values()) == 2005
-    assert {k: w for k, (_, w) in vocabulary.VECTOR_FAMILIES.items()} == dict(extraction.PAPER_WIDTHS)
     assert all(np.isfinite(v).all() for v in good.values())
 
 
@@ -72,13 +71,25 @@ def test_official_widths(good_official):
 
 # --- equal to what is followed --------------------------------------------------------------------------
 
-def test_paper_equals_a_plain_implementation_over_ipfx_own_reader(either_file, good):
+def same_as_plain(path):
     from extraction import plain
 
-    expected = plain(str(either_file))
-    found = paper(either_file).values
-    assert expected.keys() == found.keys()
-    assert all(np.array_equal(expected[k], found[k]) for k in expected)
+    expected, found = plain(str(path)), paper(path).values
+    assert expected.keys() == found.keys() == set(extraction.FAMILIES)
+    for family in expected:
+        np.testing.assert_allclose(found[family], expected[family], rtol=1e-5, atol=1e-5, err_msg=family)
+
+
+def test_paper_equals_a_plain_implementation_in_numpy(either_file):
+    same_as_plain(either_file)
+
+
+#: Heights that nearly fit: -100 beside -110 pA, 160 pA for 150, none at -30, -50 and -90 but on both sides or on one.
+@pytest.mark.parametrize("amplitudes", [
+    (-110, -100, -90, -60, -40, -30, 110, 160, 190), (-110, -100, -70, 110, 150, 190),
+    (-110, -104, -20, 110, 146, 194)])
+def test_levels_and_heights_that_are_not_there_are_as_in_a_plain_implementation(written, amplitudes):
+    same_as_plain(written(cell(amplitudes=amplitudes)))
 
 
 def test_official_equals_ipfx_own_script(either_file):
@@ -104,7 +115,7 @@ def test_scalars_are_the_columns_of_the_published_mouse_tables():
     used = set(vocabulary.features()["mouse_expression"].dropna().str.findall(r"[a-z_]\w*").explode())
     second = {c.removeprefix("second_") for c in used if c.startswith("second_")}
     # The ratio behind a 1 kHz filter is not made again: it is another quantity.
-    assert second - {"rheo_upstroke_downstroke_ratio"} == set(scalars.SECOND)
+    assert second - {"rheo_upstroke_downstroke_ratio"} == set(vocabulary.SECOND_TABLE)
     assert {c for c in used if not c.startswith("second_")} <= set(scalars.PUBLISHED)
     assert len(set(scalars.PUBLISHED)) == 47
 
@@ -225,3 +236,24 @@ def test_other_rates_give_the_same_widths_and_nearly_the_same_values(written, ra
         assert np.abs(found[family] - good[family]).max() < tolerance, family
     assert np.corrcoef(found["first_ap_v"], good["first_ap_v"])[0, 1] > 0.99
     assert np.array_equal(found["psth"], good["psth"])
+
+
+def of_ipfx(path):
+    return data_for_specimen_id(1, "none", "filesystem", StimulusOntology.default(), ap_window_length=0.003,
+                                file_list={1: str(path)})
+
+
+#: Only the rheobase fits a level of 20 pA, unless it is moved by 10 pA; steps that miss their target by 4 and by 8 pA.
+@pytest.mark.parametrize("amplitudes", [(-90, -70, -50, -30, -10, 110, 140, 160), (-94, -62, -50, -30, 110, 130, 150)])
+def test_official_levels_and_steps_are_found_as_by_ipfx(written, amplitudes):
+    path = written(cell(amplitudes=amplitudes))
+    expected, found = of_ipfx(path), official(path).values
+    assert all(np.array_equal(found[family], expected[family]) for family in extraction.FAMILIES)
+
+
+def test_official_leaves_out_sweeps_that_end_right_after_the_step():
+    raw = cell(amplitudes=(-90, -50, 110, 150))
+    n = round((analytic.STEP_OFF + 0.1) * analytic.RATE)
+    raw[0] = type(raw[0])(raw[0].code, raw[0].i_pa[:n], raw[0].v_mv[:n])
+    kept, _, _ = extraction._valid(protocols.Prepared(analytic.recording(raw)), "long_square")
+    assert [sweep.sweep_number for sweep in kept.sweeps] == [1, 2, 3]

@@ -14,8 +14,11 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from patchtype.recordings import limits, nwb
+from patchtype.recordings.batch import Options, cells_of
+from patchtype.recordings.cell import extract
 from patchtype.recordings.reading import recordings
 from patchtype.recordings.recording import RecordingError
+from patchtype.recordings.sources import Asset
 from patchtype.recordings.text import clean
 
 from . import axon
@@ -245,6 +248,35 @@ def test_a_text_of_any_other_kind_neither_stops_nor_unlabels(place, value):
 ])
 def test_text_is_cleaned_where_it_enters(raw, expected):
     assert clean(raw) == expected
+
+
+def only_voltage_clamp(file):
+    for series in file["acquisition"].values():
+        series.attrs["neurodata_type"] = "VoltageClampSeries"
+
+
+def old_version(file):
+    file.attrs["nwb_version"] = "NWB-1.0.6"
+
+
+def no_sweep(file):
+    del file["acquisition"]
+
+
+@pytest.mark.parametrize(("change", "code"), [
+    (only_voltage_clamp, "voltage_clamp_only"), (old_version, "nwb_version_old"), (no_sweep, "no_sweeps")])
+def test_a_refused_file_is_still_simulated(place, change, code):
+    with opened(place) as file:
+        change(file)
+    for cell in (extract(place / "cell.nwb"), *cells_of(Asset("cell", str(place / "cell.nwb")))):
+        assert [found.code for found in cell.verdict.reasons] == [code]
+        assert (cell.simulated, cell.subject_id, cell.species) == (True, "s", "mouse")
+
+
+def test_a_cell_beyond_the_limits_is_still_simulated(place):
+    [cell] = cells_of(Asset("cell", str(place / "cell.nwb")), Options(memory=1))
+    assert [found.code for found in cell.verdict.reasons] == ["too_large"]
+    assert cell.simulated
 
 
 # --- files -----------------------------------------------------------------------------------------------

@@ -260,3 +260,15 @@ def test_window_of_the_paper_ends_one_sample_early(sweeps):
     window = protocols.aligned(protocols.Prepared(analytic.recording(sweeps[:3])), "long_square")
     assert window.start == pytest.approx(0.5)
     assert window.end == pytest.approx(1.5 - 1 / 50_000)
+
+
+@pytest.mark.parametrize(("seconds", "kind"), [(0.010, "short_square"), (0.011, "unknown"), (0.03, "unknown")])
+def test_pulses_between_short_and_long_are_neither(seconds, kind):
+    assert kinds(given_commands(*[pulses((0.5, 0.5 + seconds, pa)) for pa in (300.0, 400.0)])) == [kind] * 2
+
+
+def test_a_pulse_of_few_sweeps_is_no_test_pulse():
+    tested = pulses((0.02, 0.03, -20.0), (0.5, 1.0, 10.0))
+    plain = [pulses((0.5, 1.0, pa)) for pa in (20.0, 30.0, 40.0)]
+    assert recognise(given_commands(tested, *plain)).test_pulse is None
+    assert recognise(given_commands(tested, tested, tested, plain[0])).test_pulse == (0.02, 0.03, -20.0)

@@ -4,12 +4,15 @@ import shutil
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from patchtype import families
 from patchtype.recordings import quality, verdict
-from patchtype.recordings.cell import extract
+from patchtype.recordings.cell import Cell, extract
+from patchtype.recordings.extraction import LongSquares
 from patchtype.recordings.nwb import RawSweep
+from patchtype.recordings.protocols import Prepared
 from patchtype.recordings.recording import REASONS
 from patchtype.recordings.scalars import SCALARS
 
@@ -334,3 +337,73 @@ def test_every_rule_about_a_recording_is_shown_here():
     of_measurement = {"peaks_lost", "fires_at_rest", "depolarisation_block", "tau_one_sweep", "step_large"}
     last_resort = {"no_usable_long_square", "ipfx_failed", "family_missing", "family_not_finite", "nothing_measured"}
     assert set(quality.RULES) - shown - of_readers - of_measurement == last_resort
+
+
+def flat(v=-70.0, pa=50.0, onset=0.6, length=1.0, later=None):
+    """A cell of two steps with a constant potential, as far as the rules look at it; ``later``: onset of the second."""
+    def one(at, height):
+        n = round((at + length + 0.6) * 10_000)
+        i = np.zeros(n)
+        i[200:300] = -20
+        i[round(at * 10_000):round((at + length) * 10_000)] = height
+        return RawSweep("FI", i, np.full(n, v))
+    raw = [one(onset, pa), one(later or onset, -pa / 2)]
+    cell = Cell("cell")
+    cell.prepared = Prepared(analytic.recording(raw, 10_000.0))
+    return cell
+
+
+#: Rule → what it still lets pass, and what it does not.
+LIMITS = {
+    "voltage_out_of_range": [({"v": -199.0}, {"v": -201.0}), ({"v": 119.0}, {"v": 121.0})],
+    "rest_out_of_range": [({"v": -119.0}, {"v": -121.0}), ({"v": -31.0}, {"v": -29.0})],
+    "current_out_of_range": [({"pa": 1.1}, {"pa": 0.9}), ({"pa": 9_900.0}, {"pa": 10_100.0})],
+    "step_duration": [({"length": 0.9995}, {"length": 0.9985}), ({"length": 1.0005}, {"length": 1.0015})],
+    "starts_late": [({"onset": 0.51}, {"onset": 0.49}),
+                    ({"onset": 0.45, "later": 0.51}, {"onset": 0.45, "later": 0.49})],
+}
+
+
+@pytest.mark.parametrize("code", LIMITS)
+def test_limits_are_where_the_sentence_says(code):
+    for inside, outside in LIMITS[code]:
+        assert verdict.RULES[code].check(flat(**inside)) is None, inside
+        assert verdict.RULES[code].check(flat(**outside)).startswith("found "), outside
+
+
+def test_one_sample_beyond_the_limits_is_enough():
+    cell = flat()
+    cell.prepared.recording.sweeps[0].v_mv[7000] = -201.0
+    assert verdict.RULES["voltage_out_of_range"].check(cell).startswith("found -201 to -70 mV")
+
+
+def test_the_resting_potential_is_that_before_the_step():
+    cell = flat()
+    for sweep in cell.prepared.recording.sweeps:
+        sweep.v_mv[6000:16_000] = 20.0  # depolarised by the step
+    assert verdict.RULES["rest_out_of_range"].check(cell) is None
+
+
+@pytest.mark.parametrize(("noisy", "found"), [(1, None), (2, None), (3, "found noise")])
+def test_half_of_the_long_squares_may_be_noisy(noisy, found):
+    fails = [["pre pulse noise"]] * noisy + [[]] * (4 - noisy)
+    cell = Cell("cell")
+    cell.checked = pd.DataFrame({"kind": "long_square", "fails": fails, "pre_noise_rms_mv": 0.1})
+    said = verdict.RULES["noise_high"].check(cell)
+    assert said is None if found is None else said.startswith(found)
+
+
+@pytest.mark.parametrize(("smallest", "found"), [(-71, None), (-69, "found no silent step within 20 pA of -90 pA")])
+def test_a_step_may_be_twenty_picoampere_from_its_target(smallest, found):
+    cell = Cell("cell")
+    table = pd.DataFrame({"stim_amp": [-30.0, -50.0, smallest]})
+    cell.long_squares = LongSquares(None, {"subthreshold_sweeps": table})
+    said = verdict.RULES["step_extrapolated"].check(cell)
+    assert said is None if found is None else said.startswith(found)
+
+
+def test_failed_sweeps_are_kept_unless_they_are_to_be_dropped(sweeps):
+    """ipfx fails one noisy sweep; the paper keeps it."""
+    noisy = analytic.recording(with_v(sweeps, noise(0.3), lambda k, _: k == 10))
+    kept, dropped = extract(noisy), extract(noisy, drop_failed=True)
+    assert (kept.sweeps[2], dropped.sweeps[2]) == (17, 16)

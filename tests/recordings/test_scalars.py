@@ -1,6 +1,9 @@
 """Scalar features of cells whose answers are known: each a value, or the reason why there is none."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from patchtype import families
@@ -32,6 +35,8 @@ def test_a_plain_step_protocol_gives_what_was_put_in(rate, holding):
     assert found["input_resistance"] == pytest.approx(1e3 * analytic.RESISTANCE, rel=0.01)
     assert found["tau"] == pytest.approx(analytic.TAU, rel=0.02)
     assert found["sag"] == pytest.approx(0, abs=0.01)
+    assert found["vm_for_sag"] == pytest.approx(analytic.REST - 75 * analytic.RESISTANCE, abs=0.1)
+    assert found["sag_depol"] == pytest.approx(0, abs=0.02)
     assert found["rheobase_i"] == 50
     assert found["fi_fit_slope"] == pytest.approx(2 / 0.5 / 25, rel=0.01)
     assert found["maximal_firing_rate"] == pytest.approx(16)
@@ -93,6 +98,7 @@ def test_the_f_i_fit_does_not_run_through_depolarisation_block():
     counts = {-50: 0, 50: 2, 75: 4, 100: 6, 125: 8, 150: 3, 175: 1}
     found = measured(counts)
     assert found.features["fi_fit_slope"] == pytest.approx(2 / 0.5 / 25, rel=0.01)
+    assert found.features["maximal_firing_rate"] == pytest.approx(16)
     assert found.sweeps["fi_fit_slope"] == 4
     assert dict(found.notes)["depolarisation_block"] == (
         "found that the rate falls from 16 to 2 Hz from 150 pA on (depolarisation block); the f-I slope is fitted "
@@ -120,9 +126,10 @@ def slow_train(rise_s):
     return t, v + np.random.default_rng(0).normal(0, 0.02, len(t))
 
 
-def test_slow_action_potentials_are_counted():
-    """50 mV in 4 ms is 20 mV/ms at its steepest, below ipfx's cutoff after the filter."""
-    t, v = slow_train(0.0045)
+@pytest.mark.parametrize("rise_s", [0.0045, 0.0075])
+def test_slow_action_potentials_are_counted(rise_s):
+    """50 mV in 4.5 ms is 17 mV/ms at its steepest, in 7.5 ms it is 10, both below ipfx's cutoff."""
+    t, v = slow_train(rise_s)
     extractor = SpikeExtractor(start=0.1, end=0.9)
     assert len(extractor.process(t, v, 0 * v)) == 0
     spikes, lost = with_slow(extractor, t, v, 0 * v)
@@ -155,6 +162,8 @@ def test_human_features_obey_the_identities_of_the_published_table(sweeps):
     intervals = np.diff(spikes)
     assert found["mean_isi_hero"] == pytest.approx(intervals.mean(), rel=0.01)
     assert found["isi_norm_sq_var_hero"] == pytest.approx(0, abs=1e-4)
+    assert found["latency_rheo"] == pytest.approx(0.02, abs=2e-4)
+    assert found["first_isi_inv_rheo"] == pytest.approx(5, rel=0.01)
     assert found["adapt_max"] >= found["adapt_mean"] and found["isi_cv_max"] >= found["isi_cv_mean"]
     for ending in ("rheo", "hero"):
         assert found[f"trough_deltav_{ending}"] == pytest.approx(
@@ -188,3 +197,48 @@ def test_the_book_shows_the_definitions_as_they_are():
 
     written = Path(__file__).parents[2] / "book" / "fragments" / "features.md"
     assert written.read_text() == page(), "write it with `python -m patchtype.recordings.definitions`"
+
+
+def spike_rows(**columns):
+    n = len(columns["peak_t"])
+    names = ("width", "upstroke", "downstroke", "peak_v", "threshold_v", "fast_trough_v", "trough_t")
+    return pd.DataFrame({name: np.arange(1.0, n + 1) for name in names} | columns)
+
+
+def test_ratios_are_of_the_fourth_action_potential_and_of_the_last_interval():
+    train = spike_rows(peak_t=[0.0, 0.1, 0.3, 0.6, 1.0], trough_t=[0.01, 0.12, 0.33, 0.7, 1.05])
+    steps = SimpleNamespace(spikes=[train])
+    found = scalars.Measured()
+    scalars._ratios(steps, pd.DataFrame({"spikes": [5]}), found)
+    assert found.features["width_adapt_ratio"] == found.features["threshold_v_adapt_ratio"] == 4
+    assert found.features["isi_adapt_ratio"] == pytest.approx(4)
+    assert found.features["ahp_delay_ratio_5spike"] == pytest.approx(0.1 / 0.4)
+
+
+def test_spike_shape_by_hand():
+    spike = {"threshold_v": -40.0, "peak_v": 30.0, "fast_trough_v": -55.0, "trough_v": -60.0, "slow_trough_v": -58.0,
+             "threshold_t": 0.5, "peak_t": 0.501, "fast_trough_t": 0.503, "trough_t": 0.51, "slow_trough_t": 0.52,
+             "upstroke_downstroke_ratio": 2.0, "width": 0.0005, "width_suprathresh": 0.0006, "upstroke": 300.0,
+             "downstroke": -150.0}
+    found = scalars.Measured()
+    scalars._spike(spike, "rheo", found)
+    values = {name.removesuffix("_rheo"): value for name, value in found.features.items()}
+    assert (values["peak_deltav"], values["fast_trough_deltav"], values["trough_deltav"]) == (70, -15, -20)
+    assert values["trough_slowdeltav"] == -5
+    assert values["threshold_to_peak_t"] == pytest.approx(0.001)
+    assert values["peak_to_fast_trough_t"] == pytest.approx(0.002)
+
+
+def test_the_common_height_of_short_squares_counts():
+    """Two at 500 pA, one at 400 pA whose action potential is wider: width is of the two, the threshold of all three."""
+    rng = np.random.default_rng(0)
+    raw = [analytic.short_square(pa, rng) for pa in (400, 500, 500)]
+    wide = raw[0].v_mv.copy()
+    at = int(np.argmax(wide))
+    wide[at:at + 60] = np.repeat(wide[at:at + 30], 2)
+    raw[0] = RawSweep(raw[0].code, raw[0].i_pa, wide)
+    found = scalars.scalar_features(Prepared(analytic.recording(raw)))
+    alone = scalars.scalar_features(Prepared(analytic.recording(raw[1:])))
+    assert found.features["threshold_i_short_square"] == 500
+    assert found.features["width_short_square"] == pytest.approx(alone.features["width_short_square"])
+    assert (found.sweeps["width_short_square"], found.sweeps["threshold_v_short_square"]) == (2, 3)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import requests
 
-from patchtype.recordings import nwb, sources
+from patchtype.recordings import downloads, nwb, sources
 from patchtype.recordings.reading import recordings
 from patchtype.recordings.recording import RecordingError
 
@@ -87,20 +87,20 @@ def test_an_archive_that_does_not_answer_is_refused():
 
 
 def test_checksum_and_direct_address_come_from_the_metadata(asset, served):
-    found = sources.resolved(asset, 5)
+    found = downloads.resolved(asset, 5)
     assert found.location == f"{served.url}/blobs/sub-1_ses-1_icephys.nwb"
     assert len(found.sha256) == 64
 
 
 def test_a_fetched_file_is_whole_and_gone_afterwards(asset, folder, tmp_path):
-    with sources.fetched(asset, tmp_path, timeout=5) as path:
+    with downloads.fetched(asset, tmp_path, timeout=5) as path:
         assert path.read_bytes() == (folder / "sub-1_ses-1_icephys.nwb").read_bytes()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_busy_server_is_asked_again(asset, served, folder):
     served.faults[f"{asset.cell_id}.nwb"] = "busy2"
-    with sources.fetched(asset, timeout=5, pause=0) as path:
+    with downloads.fetched(asset, timeout=5, pause=0) as path:
         assert path.stat().st_size == asset.size
 
 
@@ -116,7 +116,7 @@ def test_a_failed_download_says_what_happened_and_leaves_nothing(asset, served, 
     served.faults[f"{asset.cell_id}.nwb"] = fault
     timeout = 0.2 if fault == "slow" else 5
     with pytest.raises(RecordingError, match=sentence) as error, \
-            sources.fetched(asset, tmp_path, timeout=timeout, pause=0):
+            downloads.fetched(asset, tmp_path, timeout=timeout, pause=0):
         pass
     assert error.value.code == code
     assert list(tmp_path.iterdir()) == []
@@ -126,7 +126,7 @@ def test_a_file_of_the_wrong_size_is_damaged(served, folder):
     name = "sub-1_ses-1_icephys.nwb"
     wrong = sources.Asset("x", f"{served.url}/blobs/{name}", size=7)
     with pytest.raises(RecordingError, match="found more than 7 bytes at .*, expected 7; run again"), \
-            sources.fetched(wrong, timeout=5, pause=0):
+            downloads.fetched(wrong, timeout=5, pause=0):
         pass
 
 
@@ -136,13 +136,13 @@ def test_streaming_fetches_a_part_and_reads_the_same(tmp_path):
     path = nwb.write(tmp_path / "big.nwb", [analytic.long_square(-50, rng), *chirps])
     with archive.serving(tmp_path) as server, recordings(path) as [local]:
         asset = sources.Asset("big", f"{server.url}/blobs/big.nwb", path.stat().st_size)
-        with sources.streamed(asset, timeout=5) as stream, recordings(stream) as [remote]:
+        with downloads.streamed(asset, timeout=5) as stream, recordings(stream) as [remote]:
             assert np.array_equal(remote.sweeps[0].v_mv, local.sweeps[0].v_mv)
         assert server.bytes_sent < path.stat().st_size / 2
 
 
 def test_a_stream_remembers_what_went_wrong(asset, served):
-    with sources.streamed(asset, timeout=5) as stream:
+    with downloads.streamed(asset, timeout=5) as stream:
         stream.read(10)
         served.faults[f"{asset.cell_id}.nwb"] = "404"
         stream.seek(asset.size - 10)
@@ -154,14 +154,14 @@ def test_a_stream_remembers_what_went_wrong(asset, served):
 def test_a_stream_that_cannot_be_opened_is_a_failed_download(served):
     missing = sources.Asset("x", f"{served.url}/blobs/x.nwb")
     with pytest.raises(RecordingError, match="found status 404 at") as error, \
-            sources.streamed(missing, timeout=5):
+            downloads.streamed(missing, timeout=5):
         pass
     assert error.value.code == "download_failed"
 
 
 def test_a_stream_that_broke_leaves_nothing_that_hdf5_must_free_after_python(asset, served):
     """The circle of stream, error, traceback and h5py's access list ended processes in a segmentation fault."""
-    with sources.streamed(asset, timeout=5, attempts=1) as stream, contextlib.suppress(Exception):
+    with downloads.streamed(asset, timeout=5, attempts=1) as stream, contextlib.suppress(Exception):
         served.faults[f"{asset.cell_id}.nwb"] = "cut"
         stream.seek(asset.size - 10)
         h5py.File(stream, "r")
@@ -176,7 +176,7 @@ def ask(served, fault, name="sub-1_ses-1_icephys.nwb", size=None, **options):
     """Fetch a file whose size is not known, from a server with a fault."""
     served.faults[name] = fault
     asset = sources.Asset("x", f"{served.url}/blobs/{name}", size)
-    with pytest.raises(RecordingError) as error, sources.fetched(asset, pause=0, attempts=1, **options):
+    with pytest.raises(RecordingError) as error, downloads.fetched(asset, pause=0, attempts=1, **options):
         pass
     return error.value.code, str(error.value)
 
@@ -189,7 +189,7 @@ def test_a_compressed_answer_is_not_unpacked(served, tmp_path):
 
 def test_an_endless_body_ends_at_the_size_that_was_stated(served, monkeypatch):
     assert ask(served, "endless", timeout=5, size=1000)[0] == "download_damaged"
-    monkeypatch.setattr(sources, "LARGEST", 2_000_000)
+    monkeypatch.setattr(downloads, "LARGEST", 2_000_000)
     code, sentence = ask(served, "endless", timeout=5)
     assert code == "download_damaged"
     assert sentence.startswith("found more than 2000000 bytes at")
@@ -205,10 +205,10 @@ def test_a_trickling_body_ends_with_the_time(served):
 
 def test_a_file_without_a_checksum_is_noted(served, asset):
     notes = []
-    with sources.fetched(sources.Asset("x", f"{served.url}/blobs/{asset.cell_id}.nwb"), timeout=5, notes=notes):
+    with downloads.fetched(sources.Asset("x", f"{served.url}/blobs/{asset.cell_id}.nwb"), timeout=5, notes=notes):
         pass
     assert notes == ["no checksum was stated for the file, so the download could not be compared with one"]
-    with sources.fetched(asset, timeout=5, notes=notes):
+    with downloads.fetched(asset, timeout=5, notes=notes):
         pass
     assert len(notes) == 1
 
@@ -216,13 +216,13 @@ def test_a_file_without_a_checksum_is_noted(served, asset):
 def test_metadata_that_cannot_be_read_are_damage(served, asset):
     served.faults[f"{asset.cell_id}.nwb"] = "odd metadata"
     with pytest.raises(RecordingError, match="found metadata that cannot be read at") as error, \
-            sources.fetched(asset, timeout=5, pause=0):
+            downloads.fetched(asset, timeout=5, pause=0):
         pass
     assert error.value.code == "download_damaged"
 
 
 def test_a_file_that_changes_while_it_is_streamed_is_refused(served, asset):
-    with sources.streamed(asset, timeout=5, pause=0) as stream:
+    with downloads.streamed(asset, timeout=5, pause=0) as stream:
         stream.read(10)
         served.faults[f"{asset.cell_id}.nwb"] = "changed"
         stream.seek(asset.size - 10)
@@ -234,17 +234,17 @@ def test_a_file_that_changes_while_it_is_streamed_is_refused(served, asset):
 def test_a_server_without_ranges_cannot_be_streamed_from(served, asset):
     served.faults[f"{asset.cell_id}.nwb"] = "no ranges"
     with pytest.raises(RecordingError, match="does not come in parts, expected a server that sends ranges;"), \
-            sources.streamed(asset, timeout=5, pause=0):
+            downloads.streamed(asset, timeout=5, pause=0):
         pass
 
 
 def test_a_stream_that_was_read_whole_is_compared_with_the_checksum(served, asset, folder):
-    with sources.streamed(asset, timeout=5, pause=0) as stream:
+    with downloads.streamed(asset, timeout=5, pause=0) as stream:
         assert not stream.verified()
         assert stream.read() == (folder / f"{asset.cell_id}.nwb").read_bytes()
         assert stream.verified()
     served.faults[f"{asset.cell_id}.nwb"] = "checksum"
-    with sources.streamed(asset, timeout=5, pause=0) as stream:
+    with downloads.streamed(asset, timeout=5, pause=0) as stream:
         stream.read()
         with pytest.raises(RecordingError, match=r"found sha256 \w{12}\.\.\., expected \w{12}\.\.\.; run again"):
             stream.verified()

@@ -6,7 +6,7 @@ from ipfx.feature_extractor import SpikeFeatureExtractor
 from ipfx.time_series_utils import calculate_dvdt
 from pandas.testing import assert_frame_equal
 
-from patchtype.recordings.spikes import SpikeExtractor, slope
+from patchtype.recordings.spikes import SpikeExtractor, slope, with_slow
 
 from . import analytic
 
@@ -53,3 +53,19 @@ def test_slope_of_uneven_times_equals_that_of_ipfx():
     t = np.sort(np.random.default_rng(0).random(1000))
     t[500] = t[501]
     assert np.array_equal(slope(t ** 2, t, 10.0), calculate_dvdt(t ** 2, t, 10.0))
+
+
+def test_spikes_that_peak_below_zero_are_found():
+    t, v, i = sweep(150)
+    low = np.where(v > analytic.THRESHOLD, analytic.THRESHOLD + (v - analytic.THRESHOLD) / 2, v)
+    assert -10 < low.max() < 0
+    assert len(SpikeExtractor(start=0.6, end=1.6).process(t, low, i)) == len(analytic.spike_times(150))
+
+
+def test_a_second_search_is_only_where_peaks_outnumber_spikes(monkeypatch):
+    t, v, i = sweep(150)
+    extractor, calls = SpikeExtractor(start=0.6, end=1.6), []
+    process = SpikeExtractor.process
+    monkeypatch.setattr(SpikeExtractor, "process", lambda *a: calls.append(a) or process(*a))
+    spikes, lost = with_slow(extractor, t, v, i)
+    assert (len(spikes), lost, len(calls)) == (len(analytic.spike_times(150)), 0, 1)

@@ -11,6 +11,7 @@ import pytest
 from patchtype.recordings import cli as extracting
 from patchtype.recordings import defects, nwb, quality
 from patchtype.recordings.cell import extract
+from patchtype.recordings.text import from_csv
 from patchtype.simulation import cell as simulation
 from patchtype.simulation import cli as simulating
 from patchtype.simulation.membrane import Membrane, respond, settled, step
@@ -210,7 +211,7 @@ def call(*words):
 @pytest.mark.slow
 def test_simulate_then_extract(tmp_path, capsys):
     assert call("simulate", "--cells", 4, "--out", tmp_path / "nwb", "--seed", 5, "--bad-share", 0.25) == 0
-    labels = pd.read_csv(tmp_path / "nwb" / "cells.csv").fillna("")
+    labels = pd.read_csv(tmp_path / "nwb" / "labels.csv").fillna("")
     assert "4 simulated mouse recordings" in capsys.readouterr().out
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "nwb").iterdir()}
     assert call("simulate", "--cells", 4, "--out", tmp_path / "nwb", "--seed", 5, "--bad-share", 0.25) == 0
@@ -218,7 +219,7 @@ def test_simulate_then_extract(tmp_path, capsys):
         {p: t for p, t in before.items() if p.suffix == ".nwb"}
 
     assert call("extract", tmp_path / "nwb", "--out", tmp_path / "out", "--jobs", 0) == 0
-    table = pd.read_parquet(tmp_path / "out" / "cells.parquet").merge(labels, on="cell_id")
+    table = from_csv(tmp_path / "out" / "cells.csv").merge(labels, on="cell_id")
     assert len(table) == 4
     bad = table["defect"] != ""
     assert bad.sum() == 1

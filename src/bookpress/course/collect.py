@@ -264,6 +264,8 @@ def _with_roster(students: list[Student], roster: Path | None) -> list[Student]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BookError(f"found no readable roster at {roster} ({error}), expected a CSV with a head.") from error
     rows = [{k: v.strip() for k, v in row.items() if k and isinstance(v, str) and v.strip()} for row in rows]
+    if any("Student" in row for row in rows):  # Canvas's gradebook has lines above its first student
+        rows = [row for row in rows if row.get("Student", "Points Possible") != "Points Possible"]
     if not any(rows):
         raise BookError(f"found no student in {roster}, expected a CSV with a head and one row a student; check it.")
     left, listed = list(students), []

@@ -43,7 +43,7 @@ class Mark:
 
 
 def answer(submission: nbformat.NotebookNode, chapter: nbformat.NotebookNode, exercise: Exercise) -> str | None:
-    """Code that a student wrote for an exercise, checks left out; None where the exercise is not found.
+    """Code that a student wrote for an exercise, checks and stubs left out; None where the exercise is not found.
 
     The exercise begins at its heading, or at its cell where the heading is gone, and goes on to the next exercise:
     a student's own headings and cells in between belong to it.
@@ -66,8 +66,7 @@ def answer(submission: nbformat.NotebookNode, chapter: nbformat.NotebookNode, ex
                 code.append(cell.source)
     if code is None:
         return None
-    written = [source for source in code if source.strip() != stubbed.strip()]
-    return "\n\n".join(written or code)
+    return "\n\n".join(source for source in code if source.strip() != stubbed.strip())
 
 
 def mark(
@@ -91,7 +90,7 @@ def mark(
         (work / "lib").mkdir()
         for name, package in cage.packages().items():
             (work / "lib" / name).symlink_to(package)
-        environment = dict(os.environ) | cage.data_folders(os.environ)
+        environment = dict(os.environ) | cage.data()
         environment |= {
             cage.BUILD: f"{judges}/_build", "MPLBACKEND": "agg", "PYTHONWARNINGS": "ignore",
             "PYTHONPATH": os.pathsep.join(dict.fromkeys(str(package.parent) for package in cage.packages().values())),

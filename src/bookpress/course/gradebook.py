@@ -21,8 +21,10 @@ def safe(text: str) -> str:
 
     >>> safe("=1+1")
     "'=1+1"
+    >>> safe("-")
+    '-'
     """
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.startswith(FORMULA) and len(text) > 1 else text
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -71,18 +73,22 @@ def write_feedback(table: pd.DataFrame, points: dict[str, float], folder: Path) 
 
 
 def moodle(table: pd.DataFrame, students: list[Student]) -> pd.DataFrame:
-    """Rows as Moodle's grading worksheet has them, to be uploaded with "Upload grading worksheet"."""
+    """Moodle's grading worksheet, filled in, to be uploaded with "Upload grading worksheet".
+
+    Where the roster is such a worksheet all its columns are kept. Moodle takes a row by its "Identifier", and
+    refuses a table without "Last modified (grade)".
+    """
     by_name = {student.name: student for student in students}
     rows = []
     for _, row in table.iterrows():
         student = by_name[row["student"]]
         given = {key.strip().lower(): value for key, value in student.row.items() if key}
-        identifier = given.get("identifier") or (f"Participant {student.id}" if student.id else "")
-        rows.append({
-            "Identifier": identifier, "Full name": row["student"], "Email address": given.get("email address")
-            or given.get("email", ""), "Grade": row["points"], "Maximum Grade": row["of"],
-            "Feedback comments": row["notes"],
-        })  # fmt: skip
+        columns = {name: given.get(name.lower()) or otherwise for name, otherwise in {
+            "Identifier": f"Participant {student.id}" if student.id else "", "Full name": row["student"],
+            "Email address": given.get("email", ""), "Status": "", "Maximum grade": row["of"],
+            "Grade can be changed": "Yes", "Last modified (submission)": "-", "Last modified (grade)": "-",
+        }.items()}  # fmt: skip
+        rows.append(columns | {"Grade": row["points"], "Feedback comments": row["notes"]})
     return pd.DataFrame(rows)
 
 

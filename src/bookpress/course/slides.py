@@ -6,6 +6,7 @@ One file, no other host: figures are inside. Arrow keys turn the pages; without 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +23,7 @@ ROLE = re.compile(r"\{[\w:]+\}`([^`<]*?)(?:\s*<[^`>]*>)?`|\[([^\]]*)\]\([^)]*\)|
 
 @dataclass(frozen=True)
 class Slide:
-    """``image`` is a PNG in base64, empty on a title slide; ``notes`` are for the teacher's eyes."""
+    """``image`` is a ``data:`` address, empty on a title slide; ``notes`` are for the teacher's eyes."""
 
     chapter: str
     heading: str
@@ -41,6 +42,17 @@ def plain(text: str) -> str:
     return " ".join(ROLE.sub(lambda match: match[1] or match[2] or "", text).split())
 
 
+def address(data: dict[str, str]) -> str:
+    """The figure among what a cell shows, as an address that holds it; empty where there is none.
+
+    >>> address({"image/png": "QUJD\\n"}), address({"image/svg+xml": "<svg/>"}), address({"text/plain": "1"})
+    ('data:image/png;base64,QUJD', 'data:image/svg+xml;base64,PHN2Zy8+', '')
+    """
+    if "image/svg+xml" in data:
+        return f"data:image/svg+xml;base64,{b64encode(data['image/svg+xml'].encode()).decode()}"
+    return f"data:image/png;base64,{data['image/png']}".replace("\n", "") if "image/png" in data else ""
+
+
 def slides(notebook: nbformat.NotebookNode) -> list[Slide]:
     """The slides of one executed chapter."""
     speak(notebook)
@@ -57,11 +69,11 @@ def slides(notebook: nbformat.NotebookNode) -> list[Slide]:
             continue
         told = cell.metadata.get("mystnb", {})
         for output in cell.outputs:
-            image = output.get("data", {}).get("image/png")
+            image = address(output.get("data", {}))
             if image:
                 caption = plain(told.get("figure", {}).get("caption", ""))
                 alt = " ".join(told.get("image", {}).get("alt", caption).split())
-                found.append(Slide(chapter, heading, caption, image.replace("\n", ""), alt))
+                found.append(Slide(chapter, heading, caption, image, alt))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Which families spoke for the answer: exact Shapley values of a cell's feature families.
+"""Which families support the answer: exact Shapley values of a cell's feature families.
 
 A family speaks by having this cell's values instead of a typical cell's. Its share is the mean, over every order
 in which the families could be told, of what it adds to the log probability of a subclass when its turn comes
@@ -37,7 +37,7 @@ def contributions(classifier, row, subclass: str, pattern: tuple[str, ...]) -> p
 
     ``row`` (P,) are the cell's values of the classifier's columns; ``pattern``, the blocks it is answered by. The
     typical cells are the median cells of all classes; what they would say is averaged over them. Positive: the
-    family spoke for the subclass.
+    family supports the subclass.
     """
     row, target = np.asarray(row, float), classifier.classes.index(subclass)
     families = classifier.families(pattern)

@@ -17,14 +17,16 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
+from patchtype import cohorts
 from patchtype.classify import guard, patterns
 from patchtype.classify.fitting import Models
 from patchtype.classify.judgement import Judgement
 from patchtype.cohorts import Cohort
-from patchtype.evaluation import archive
+from patchtype.evaluation import archive, evaluate
 from patchtype.evaluation.calibration import Temperature
 from patchtype.evaluation.conformal import PredictionSets
 from patchtype.evaluation.protocols import CrossValidation
+from patchtype.models.table import logistic_regression
 
 FOLDS, SEED = 5, 7
 #: Stands in the column ``fold`` for cells that are judged.
@@ -126,6 +128,23 @@ def answers(table: pd.DataFrame, miss: float) -> pd.DataFrame:
                                fold=fold))
         parts.append(pd.concat(made).sort_index())
     return pd.concat(parts)
+
+
+def unseen(species: str, source: str = "published", seed: int = SEED) -> pd.DataFrame:
+    """Predictions of cells with the pattern "steps only" for donors that the models had not seen, and their ``donor``.
+
+    Of published cells, those of the shipped classifier that are kept. Of others, those of a logistic regression in one
+    level of folds, see `from_one_level`.
+    """
+    if source == "published":
+        cells = cohorts.load(species, "aligned", source=source)
+        table = archive.load(KEPT + species, cells).query("model == 'steps only'")
+    else:
+        cells = cohorts.load(species, species, source=source)
+        protocol = CrossValidation(5, n_repeats=1, grouped=True, seed=seed)
+        table = evaluate({"regression": logistic_regression}, cells, protocol).drop(columns=["repeat", "model"])
+        table = from_one_level(table)
+    return table.assign(donor=table["cell"].map(cells.cells["donor"]))
 
 
 def judgement(rows: pd.DataFrame, miss: float) -> Judgement:

@@ -21,7 +21,7 @@ from patchtype.families import FAMILY_TITLES
 from patchtype.recordings.quality import RULES
 from patchtype.recordings.text import clean
 
-#: Features shown, those of the families that spoke loudest.
+#: Features shown, those of the families with the largest shares.
 SHOWN_FAMILIES = 3
 _UNITS = {"MOhm": "MΩ", "GOhm": "GΩ", "1": ""}
 #: Characters of a name or sentence from a file that a page shows.
@@ -213,10 +213,10 @@ def _features(answer: Answer) -> list[tuple]:
     model = load(answer.species)
     typical = pd.Series(model.typical[model.classes.index(answer.row["subclass"])], index=list(model.columns))
     members = patterns.members(answer.species)
-    loudest = answer.shares.drop(patterns.LAYER, errors="ignore").abs().sort_values(ascending=False).index
+    largest = answer.shares.drop(patterns.LAYER, errors="ignore").abs().sort_values(ascending=False).index
     asked = _asked(answer)
     return [(_words(name), _value(answer.features[name], name), _value(typical[name], name))
-            for family in loudest[:SHOWN_FAMILIES] for name in members[family] if name in asked]
+            for family in largest[:SHOWN_FAMILIES] for name in members[family] if name in asked]
 
 
 def _words(name: str) -> str:

@@ -44,6 +44,12 @@ def pick(prepared: Prepared | None, rheobase_pa: float) -> list[Trace]:
             for n, title in chosen.items()]
 
 
+def of_steps(prepared: Prepared) -> list[Trace]:
+    """Every long step of a recording, from the most negative to the strongest."""
+    steps = [(prepared.protocol.steps[k].amplitude_pa, k) for k in prepared.of("long_square")]
+    return [_trace(prepared.sweep(k), f"{pa:+.0f} pA".replace("-", "−"), pa) for pa, k in sorted(steps)]
+
+
 def _trace(sweep, title: str, pa: float) -> Trace:
     (onset, end), rate = sweep.epochs["stim"], sweep.sampling_rate
     first = max(onset - round(BEFORE_S * rate), 0)

@@ -1,7 +1,7 @@
 """Cells extracted from recordings, real or simulated, as cohorts of the same type as the published ones.
 
-``patchtype extract`` leaves a folder with ``cells.parquet`` (identity, verdict and the columns of the published mouse
-table, one row a cell), ``features.parquet`` (every scalar feature) and ``families_paper.npz`` /
+``patchtype extract`` leaves a folder with ``cells.csv`` (identity, verdict and the columns of the published mouse
+table, one row a cell), ``features.csv`` (every scalar feature) and ``families_paper.npz`` /
 ``families_official.npz`` (the twelve vector families). Here they meet their labels.
 """
 
@@ -18,14 +18,11 @@ from patchtype.cohorts.cohort import Cohort
 from patchtype.cohorts.published import mouse_features
 from patchtype.cohorts.registry import DataUnavailable
 from patchtype.cohorts.tables import read
-from patchtype.files import read_parquet
+from patchtype.recordings.text import from_csv
 from patchtype.taxonomy import species_named
 
 #: The two definitions of the vector families; see `patchtype.recordings.extraction`.
 VECTOR_SETS = ("paper", "official")
-#: Columns that the published mouse cells have from the second table; see `patchtype.recordings.scalars`.
-_SECOND = ("hero_avg_rate", "hero_first_isi", "hero_isi_cv", "hero_median_isi", "hero_stim_amp",
-           "maximal_firing_rate", "rheo_width")
 _IDENTITY = ("cell_id", "passed", "explanation", "species", "subject_id")
 _CLASSES = {"mouse": taxonomy.MOUSE_SUBCLASSES, "human": taxonomy.HUMAN_SUBCLASSES}
 
@@ -35,16 +32,16 @@ def load(folder: Path, species: str, feature_set: str, source: str) -> Cohort:
 
     ``feature_set``: "aligned", "mouse" or "human" (scalars, those of the set that the recordings give), "paper" or
     "official" (vector families; cells that have features only are excluded with what the families lack). Labels of
-    simulated cells come from ``cells.csv``, which ``simulate`` wrote beside the recordings and ``extract`` carried
+    simulated cells come from ``labels.csv``, which ``simulate`` wrote beside the recordings and ``extract`` carried
     along; those of real cells from the published metadata.
     Cells that quality control refused, or that have no label of the task, are in ``excluded`` with their reason.
     Raises DataUnavailable when the folder is not such a folder, or holds no such cell or family.
     """
-    path = Path(folder) / "cells.parquet"
+    path = Path(folder) / "cells.csv"
     if not path.is_file():
         raise DataUnavailable(
             f"found no {path}, expected a folder made by `patchtype extract`; run it, or name its folder")
-    every = read_parquet(path)
+    every = from_csv(path)
     absent = [column for column in _IDENTITY if column not in every]
     if absent:
         raise DataUnavailable(f"{path} has no column {absent[0]!r}; make it anew with `patchtype extract`")
@@ -98,8 +95,8 @@ def _features(folder: Path, found: pd.DataFrame, feature_set: str) -> tuple[pd.D
     """Feature table of all found cells, and its families."""
     if feature_set in VECTOR_SETS:
         return _vectors(folder / f"families_{feature_set}.npz", found.index)
-    if (folder / "features.parquet").is_file():
-        table = read_parquet(folder / "features.parquet").set_index("cell_id").reindex(found.index)
+    if (folder / "features.csv").is_file():
+        table = from_csv(folder / "features.csv").set_index("cell_id").reindex(found.index)
         members = families.among(families.families(feature_set), table.columns)
         return table[[name for family in members.values() for name in family]], members
     return scalar_table(found, feature_set)
@@ -113,7 +110,7 @@ def scalar_table(found: pd.DataFrame, feature_set: str) -> tuple[pd.DataFrame, d
     """
     # The published tables come from two extractions; recordings give the columns of both at once.
     joined = found.select_dtypes("number").astype(float)
-    joined = joined.assign(**{f"second_{name}": joined[name] for name in _SECOND if name in joined})
+    joined = joined.assign(**{f"second_{name}": joined[name] for name in families.SECOND_TABLE if name in joined})
     expressions = families.features()["mouse_expression"]
     given = [name for name, how in expressions.dropna().items() if set(re.findall(r"[a-z_]+[a-z]", how)) <= set(joined)]
     members = families.among(families.families(feature_set), given)

@@ -23,6 +23,7 @@ from patchtype.evaluation import archive
 from patchtype.evaluation.final import split
 from patchtype.evaluation.predictions import as_table, as_tables, evaluate
 from patchtype.evaluation.protocols import CrossValidation, Fold
+from patchtype.experiments.experiment import load
 from patchtype.models.average import Average
 from patchtype.models.encoder import EncoderPlan, FamilyEncoder
 from patchtype.models.ensemble import TABLE_MEMBERS, Pool, members
@@ -146,12 +147,3 @@ def main(args: argparse.Namespace) -> int:
                      test_to_train=getattr(protocol, "test_to_train", None))
         print(f"{name:<20} {minutes:.1f} CPU minutes", flush=True)
     return 0
-
-
-def load(source: str = "published") -> dict[str, Cohort]:
-    """The cohorts that the experiments read: ``human`` and ``mouse`` with all features, ``mouse aligned``."""
-    return {
-        "human": cohorts.load("human", "human", source=source),
-        "mouse": cohorts.load("mouse", "mouse", source=source),
-        "mouse aligned": cohorts.load("mouse", "aligned", source=source),
-    }

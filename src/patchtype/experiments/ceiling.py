@@ -7,6 +7,7 @@ or does in the slice what another subclass does. No model that reads these featu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,9 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
 from patchtype.cohorts import Cohort
+from patchtype.evaluation import bootstrap
+from patchtype.evaluation.calibration import Temperature
+from patchtype.evaluation.metrics import Estimate
 from patchtype.models.ensemble import discriminant
 from patchtype.models.table import scaled
 
@@ -25,12 +29,17 @@ def votes(predictions: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
 
     ``said`` is the name that the first of ``models`` gives.
     """
-    part = predictions[(predictions["repeat"] == 0) & predictions["model"].isin(models)]
-    said = part.set_index(["cell", "model"])["predicted"].unstack("model")[list(models)]  # noqa: PD010
-    true = part.drop_duplicates("cell").set_index("cell")["true"].reindex(said.index)
+    said = _names(predictions, models)
+    true = predictions.drop_duplicates("cell").set_index("cell")["true"].reindex(said.index)
     wrong = said.ne(true, axis=0).sum(axis=1)
     same = (wrong == len(models)) & said.eq(said[models[0]], axis=0).all(axis=1)
     return pd.DataFrame({"true": true, "wrong": wrong, "same": same, "said": said[models[0]]})
+
+
+def _names(predictions: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
+    """What each model (column) names each cell (row) in the first repeat."""
+    part = predictions[(predictions["repeat"] == 0) & predictions["model"].isin(models)]
+    return part.set_index(["cell", "model"])["predicted"].unstack("model")[list(models)]  # noqa: PD010
 
 
 def neighbours(cohort: Cohort, k: int = 10) -> np.ndarray:
@@ -68,3 +77,68 @@ def learning_curve(cohort: Cohort, protocol, shares: Sequence[float]) -> pd.Data
             rows.append({"fold": fold.fold, "share": share, "cells": len(train),
                          "macro_f1": f1_score(test.y, said, average="macro", zero_division=0)})
     return pd.DataFrame(rows)
+
+
+def agreement(predictions: pd.DataFrame, models: Sequence[str]) -> np.ndarray:
+    """Macro-F1 of each pair of models, the one's names taken for the truth, in the first repeat.
+
+    Where models agree no better than with the labels, nobody can tell their errors from those of the labels.
+    """
+    said = _names(predictions, models)
+    return np.array([f1_score(said[a], said[b], average="macro") for a, b in combinations(models, 2)])
+
+
+def if_true(probabilities: np.ndarray, y: np.ndarray, draws: int = 1000, seed: int = 0) -> Estimate:
+    """Macro-F1 of a model if its calibrated probabilities were the truth about each cell.
+
+    One temperature is fitted to the labels ``y`` (N,); then labels are drawn from the probabilities (N, C), and the
+    model's names are scored against them. The interval is over those draws: it covers the chance in labels, not
+    that of cells, donors or temperature.
+    """
+    rng = np.random.default_rng(seed)
+    p = Temperature.fit(probabilities, y, shifted=False).apply(probabilities)
+    drawn = (rng.random((draws, len(p), 1)) > p.cumsum(axis=1)[:, :-1]).sum(axis=-1)
+    classes = p.shape[1]
+    pairs = (drawn * classes + p.argmax(axis=1)) + classes**2 * np.arange(draws)[:, None]
+    counts = np.bincount(pairs.ravel(), minlength=draws * classes**2).reshape(draws, classes, classes)
+    scores = bootstrap.macro_f1(counts)
+    return Estimate(float(scores.mean()), *bootstrap.ends(scores), float("nan"))
+
+
+def asymptote(curve: pd.DataFrame, draws: int = 1000, seed: int = 0) -> Estimate:
+    r"""Where a `learning_curve` would end with cells without number, by a power law :math:`a - b n^{-c}`.
+
+    The interval is over draws of folds with replacement; ``a`` is at most 1, and ``c`` one of twenty values from
+    0.1 to 2. A curve of four points hardly fixes three numbers, which a wide interval says.
+    """
+    rng = np.random.default_rng(seed)
+    wide = curve.pivot_table(index="fold", columns="share", values="macro_f1").to_numpy()
+    n = curve.groupby("share")["cells"].mean().to_numpy()
+    drawn = np.vstack([wide.mean(axis=0), wide[rng.integers(len(wide), size=(draws, len(wide)))].mean(axis=1)])
+    ends, errors = [], []
+    for power in np.linspace(0.1, 2, 20):
+        design = np.column_stack([np.ones(len(n)), -((n / n[-1]) ** -power)])
+        found = np.linalg.lstsq(design, drawn.T, rcond=None)[0]
+        ends.append(found[0])
+        errors.append(((design @ found - drawn.T) ** 2).sum(axis=0))
+    best = np.take_along_axis(np.array(ends), np.argmin(errors, axis=0)[None], axis=0)[0].clip(0, 1)
+    return Estimate(float(best[0]), *bootstrap.ends(best[1:]), float("nan"))
+
+
+def label_noise(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(C, C) cells by given label (row) and the label that the model is sure of, scaled to the given ones.
+
+    Confident learning (Northcutt et al. 2021): a model is sure of a class where its probability is at least the mean
+    that cells of this label get. What lies off the diagonal is called a wrong label; errors of the model that are
+    made with confidence count there, too, so it is more an upper bound than an estimate.
+
+    >>> label_noise(np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.8, 0.2]]), np.array([0, 0, 1, 1])).tolist()
+    [[2.0, 0.0], [0.0, 2.0]]
+    """
+    counts = np.bincount(y, minlength=probabilities.shape[1])
+    enough = np.array([probabilities[y == c, c].mean() for c in range(len(counts))])
+    sure = np.where(probabilities >= enough, probabilities, -1.0)
+    found = np.zeros((len(counts),) * 2)
+    told = sure.max(axis=1) >= 0
+    np.add.at(found, (y[told], sure[told].argmax(axis=1)), 1)
+    return found / np.maximum(found.sum(axis=1, keepdims=True), 1) * counts[:, None]

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from patchtype.cohorts import Cohort
 from patchtype.evaluation.bootstrap import ends, f1, times_drawn
+from patchtype.evaluation.metrics import Estimate
 from patchtype.evaluation.protocols import CrossValidation, Fold
 from patchtype.evaluation.sizes import queue
 from patchtype.models.average import LearnerAverage
@@ -142,9 +143,29 @@ def donor_score(predictions: pd.DataFrame, cohort: Cohort, rows=None, weights: p
     replacement ``draws`` times: cells of one donor are alike, so it is donors that count. A class of the cohort
     without cells counts as zero.
     """
-    classes = list(cohort.classes)
     table = predictions if rows is None else predictions[predictions["cell"].map(rows).to_numpy(bool)]
     w = np.ones(len(table)) if weights is None else table["cell"].map(weights).to_numpy(float)
+    value, drawn = _donor_scores(table, cohort, w, draws, seed)
+    return value, *ends(drawn)
+
+
+def donor_gain(predictions: pd.DataFrame, model: str, reference: str, cohort: Cohort, draws: int = 1000,
+               seed: int = 0) -> Estimate:
+    """`donor_score` of one model minus that of another, the same donors drawn for both.
+
+    The interval covers the draw of donors; models are not fitted anew. ValueError where the two named other cells.
+    """
+    tables = [predictions[predictions["model"] == name].sort_values(["repeat", "cell"]) for name in (model, reference)]
+    if tables[0]["cell"].tolist() != tables[1]["cell"].tolist():
+        raise ValueError(f"found other cells of {model!r} than of {reference!r}, expected the same in every repeat")
+    (a, drawn_a), (b, drawn_b) = (_donor_scores(table, cohort, np.ones(len(table)), draws, seed) for table in tables)
+    return Estimate(a - b, *ends(drawn_a - drawn_b), float("nan"))
+
+
+def _donor_scores(table: pd.DataFrame, cohort: Cohort, w: np.ndarray, draws: int, seed: int
+                  ) -> tuple[float, np.ndarray]:
+    """Macro-F1 over all cells of a repeat, mean over repeats: of all donors, and (draws,) of donors drawn."""
+    classes = list(cohort.classes)
     donor, names = pd.factorize(table["cell"].map(cohort.cells["donor"]))
     true, guess = (pd.Categorical(table[c], categories=classes).codes for c in ("true", "predicted"))
     repeat = pd.factorize(table["repeat"])[0]
@@ -152,4 +173,4 @@ def donor_score(predictions: pd.DataFrame, cohort: Cohort, rows=None, weights: p
     np.add.at(counts, (repeat, donor, true, guess), w)
     times = times_drawn(len(names), draws, seed)
     drawn = f1(np.einsum("bd,rdij->brij", times, counts)).mean(axis=-1).mean(axis=1)
-    return float(f1(counts.sum(axis=1)).mean(axis=-1).mean()), *ends(drawn)
+    return float(f1(counts.sum(axis=1)).mean(axis=-1).mean()), drawn

@@ -1,6 +1,8 @@
-"""The goals that this book set itself before it knew, and what the kept predictions say about each.
+"""The goals of this book, and what the kept predictions say about each.
 
-A goal is a number to reach. Its value comes with a 95 % interval, and the verdict reads both.
+A goal is a number to reach. Its value comes with a 95 % interval, and the verdict reads both. Where the same labels
+chose the method, a score flatters: such a row is *tuned* and gets no other verdict. Goals and scores entered the
+repository together, so nothing shows that a goal came first.
 """
 
 from __future__ import annotations
@@ -13,27 +15,36 @@ import pandas as pd
 from patchtype.cohorts import Cohort
 from patchtype.evaluation import archive, bootstrap
 from patchtype.evaluation.final import split
-from patchtype.evaluation.metrics import Estimate, corrected_mean, fold_scores
+from patchtype.evaluation.metrics import Estimate, corrected_mean, fold_scores, paired_difference
 from patchtype.evaluation.power import cells_needed
 from patchtype.experiments import better_model as better
-from patchtype.experiments import gains
+from patchtype.experiments import gains, layer, nearby
 from patchtype.experiments import transfer as science
+from patchtype.experiments.experiment import Data
 from patchtype.experiments.paper import paper
 
 #: Macro-F1 that each task should reach, with donors kept apart.
 GOALS = {"human": 0.85, "mouse": 0.93, "zero-shot": 0.60}
 
-COLUMNS = ("goal", "scored on", "needed", "value", "low", "high", "cells", "verdict")
+COLUMNS = ("goal", "scored on", "needed", "value", "low", "high", "cells", "verdict", "covers")
+
+#: What the verdict says where the labels that score a method chose it, too.
+TUNED = "tuned on these donors"
+
+#: What the ends of an interval answer for.
+FOLDS, DONORS = "the draw of folds", "the draw of donors"
 
 
 class Row(NamedTuple):
-    """One line of the table of goals; ``needed`` is a macro-F1, or a gain in it."""
+    """One line of the table of goals; ``needed`` is a macro-F1, or a gain in it; ``covers``, `FOLDS` or `DONORS`."""
 
     goal: str
     scored_on: str
     needed: float
     estimate: Estimate
     cells: int
+    covers: str
+    tuned: bool = False
 
 
 def verdict(needed: float, value: float, low: float, high: float) -> str:
@@ -50,13 +61,14 @@ def verdict(needed: float, value: float, low: float, high: float) -> str:
 def table(data: dict[str, Cohort], folder: str | Path | None = None) -> pd.DataFrame:
     """One row per goal and set of donors, with `COLUMNS`; a goal whose predictions are not kept is left out.
 
-    ``data`` as `patchtype.experiments.better_model.load` returns it.
+    ``data`` as `patchtype.experiments.experiment.load` returns it.
     """
-    rows = [*_within(data, "human", folder), *_within(data, "mouse", folder), *_zero_shot(data["human"], folder),
-            *_transfer(data["human"], folder)]
+    rows = [*_within(data, "human", folder), *_layer(data, folder), *_within(data, "mouse", folder),
+            *_zero_shot(data["human"], folder), *_transfer(data["human"], folder)]
     return pd.DataFrame(
-        [(r.goal, r.scored_on, r.needed, r.estimate.mean, r.estimate.low, r.estimate.high, r.cells,
-          verdict(r.needed, r.estimate.mean, r.estimate.low, r.estimate.high)) for r in rows], columns=COLUMNS)
+        [(r.goal, r.scored_on, r.needed, r.estimate.mean, *r.estimate.interval, r.cells,
+          TUNED if r.tuned else verdict(r.needed, r.estimate.mean, *r.estimate.interval), r.covers) for r in rows],
+        columns=COLUMNS)
 
 
 def kept(name: str, data: dict[str, Cohort], folder=None) -> pd.DataFrame | None:
@@ -79,13 +91,36 @@ def _within(data, species: str, folder) -> list[Row]:
     trials = kept(f"better_{species}", data, folder)
     if trials is not None:
         rows.append(Row(goal, "development donors, cross-validated", GOALS[species],
-                        development_score(trials, "average"), trials["cell"].nunique()))
+                        development_score(trials, "average"), trials["cell"].nunique(), FOLDS, tuned=True))
     final = kept(f"better_{species}_final", data, folder)
     if final is not None:
         part = final[final["model"] == "average"]
-        rows.append(Row(goal, "final donors, once", GOALS[species],
-                        bootstrap.interval(part, data[species].cells["donor"]), len(part)))
+        rows.append(Row(goal, "final donors", GOALS[species],
+                        bootstrap.interval(part, data[species].cells["donor"]), len(part), DONORS))
     return rows
+
+
+def _layer(data, folder) -> list[Row]:
+    """The human goal at ten repeats, without and with the layer, and what the layer adds."""
+    name = "layer_human"
+    if name not in archive.kept(folder):
+        return []
+    predictions = layer.EXPERIMENTS[name].kept(name, data, folder)
+    where = "development donors, ten repeats, quick average"
+    cells = predictions["cell"].nunique()
+    rows = [Row(f"human, {shown}", where, GOALS["human"], development_score(predictions, shown), cells, FOLDS, True)
+            for shown in (layer.PLAIN, layer.LAYER)]
+    return [*rows, Row("human, gain from the layer", where, 0.0,
+                        paired_difference(predictions, layer.LAYER, layer.PLAIN, layer.FOLDS), cells, FOLDS)]
+
+
+def nearby_scores(data: Data, folder=None) -> pd.Series | None:
+    """Macro-F1 of each setting near the label-free model's, and of ranks with the mixture known, by name; or None."""
+    name = "nearby_settings"
+    if name not in archive.kept(folder):
+        return None
+    kept_there = nearby.EXPERIMENTS[name].kept(name, data, folder)
+    return fold_scores(kept_there)["macro_f1"].droplevel(["repeat", "fold"])
 
 
 def _zero_shot(human: Cohort, folder) -> list[Row]:
@@ -96,9 +131,10 @@ def _zero_shot(human: Cohort, folder) -> list[Row]:
     dev, last = split(human)
     goal = "mouse to human, no human label"
     rows = []
-    for name, cells in (("development donors", dev), ("final donors", last), ("all donors", human)):
+    for name, cells, tuned in (("development donors", dev, True), ("final donors, second scoring", last, False)):
         of = part[part["cell"].isin(cells.cells.index)]
-        rows.append(Row(goal, name, GOALS["zero-shot"], bootstrap.interval(of, human.cells["donor"]), len(of)))
+        rows.append(Row(goal, name, GOALS["zero-shot"], bootstrap.interval(of, human.cells["donor"]), len(of), DONORS,
+                        tuned))
     return rows
 
 
@@ -108,7 +144,7 @@ def _transfer(human: Cohort, folder) -> list[Row]:
     best = gains.best_gain(human, folder)
     estimate = Estimate(best["gain"], best["low"], best["high"], best["p"])
     goal = f"gain from mouse: {gains.title(best['model'])} over {gains.title(best['reference'])}"
-    return [Row(goal, "all donors, cross-validated", 0.0, estimate, len(human))]
+    return [Row(goal, "all donors, cross-validated", 0.0, estimate, len(human), FOLDS)]
 
 
 def cells_for_gain(human: Cohort, folder=None) -> int | None:

@@ -1,4 +1,4 @@
-"""What the paper reports, number by number."""
+"""What the paper and the study before it report, number by number."""
 
 from __future__ import annotations
 
@@ -15,3 +15,13 @@ def paper() -> dict[str, dict]:
     506
     """
     return tomllib.loads(files("patchtype.experiments").joinpath("paper.toml").read_text("utf-8"))
+
+
+@cache
+def gouwens() -> dict[str, dict]:
+    """What Gouwens et al. (2020) report, or set in their code: key → ``what``, ``value``, ``source``.
+
+    >>> gouwens()["families"]["value"]
+    12
+    """
+    return tomllib.loads(files("patchtype.experiments").joinpath("gouwens.toml").read_text("utf-8"))

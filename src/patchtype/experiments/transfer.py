@@ -95,6 +95,15 @@ def run(name: str, mouse: Cohort, human: Cohort, protocol: CrossValidation, size
     return pd.concat(tables, ignore_index=True), spent + sum(seconds)
 
 
+def small(mouse: Cohort, human: Cohort) -> pd.DataFrame:
+    """Predictions of two methods and their twins on one repeat, for cells that no long run was made of."""
+    protocol = base(1)
+    least = min(len(fold.train) for fold in protocol.folds(human))
+    sizes = [*(size for size in (25, 50) if size < least), 0]
+    tables = [run(name, mouse, human, protocol, sizes)[0] for name in ("aligned", "stacked_aligned")]
+    return pd.concat(tables, ignore_index=True)
+
+
 def _timed(name: str, build, human: Cohort, fold, size: int) -> tuple[pd.DataFrame, float]:
     start = time.process_time()
     with warnings.catch_warnings():

@@ -102,20 +102,23 @@ class ZeroShot:
     anchor: float = 0.2
     features: list[str] = field(default_factory=list, init=False)
 
-    def name(self, source: Cohort, target: Cohort, table: pd.DataFrame | None = None) -> np.ndarray:
+    def name(self, source: Cohort, target: Cohort, table: pd.DataFrame | None = None,
+             weights: np.ndarray | None = None) -> np.ndarray:
         """(N, C) probabilities of the target's classes for its cells.
 
         ``source`` has five or four classes; ``target`` shares features with it; its labels are not read.
         ``table`` (N, P): all features of the target for step 3, by default those of ``target``.
+        ``weights`` (N,): of the target's cells in its ranks, for who knows their mixture; by default step 2 finds them.
         """
         shared = consistency(source.table, target.table)
         self.features = shared.index[shared >= (self.threshold if self.steps >= 1 else -1)].tolist()
-        aligned = np.mean([p for rule in self.sncg for p in self._aligned(source.four_classes(rule), target)], axis=0)
+        aligned = np.mean([p for rule in self.sncg for p in self._aligned(source.four_classes(rule), target, weights)],
+                          axis=0)
         if self.steps < 3:
             return aligned
-        return self._self_trained(aligned, target.table if table is None else table)
+        return self.self_trained(aligned, target.table if table is None else table)
 
-    def _aligned(self, source: Cohort, target: Cohort) -> list[np.ndarray]:
+    def _aligned(self, source: Cohort, target: Cohort, known: np.ndarray | None) -> list[np.ndarray]:
         classes = len(source.classes)
         balanced = (1 / np.bincount(source.y, minlength=classes).clip(1))[source.y]
         x = normal_scores(source.table[self.features], balanced if self.steps >= 2 else np.ones(len(source)))
@@ -124,15 +127,16 @@ class ZeroShot:
             if isinstance(reader, LinearDiscriminantAnalysis):
                 reader = clone(reader).set_params(priors=np.full(classes, 1 / classes))
             reader.fit(x.fillna(0), source.y)
-            weights = np.ones(len(target))
-            for _ in range(self.turns if self.steps >= 2 else 1):
+            weights = np.ones(len(target)) if known is None else known
+            for _ in range(self.turns if self.steps >= 2 and known is None else 1):
                 scores = normal_scores(target.table[self.features], weights)
                 p = reader.predict_proba(scores.fillna(0))
                 weights = (p / p.mean(axis=0)).sum(axis=1)
             found.append(p)
         return found
 
-    def _self_trained(self, aligned: np.ndarray, table: pd.DataFrame) -> np.ndarray:
+    def self_trained(self, aligned: np.ndarray, table: pd.DataFrame) -> np.ndarray:
+        """Step 3 alone: probabilities (N, C) of step 2 and the target's features to probabilities (N, C)."""
         x = make_pipeline(*scaled(PowerTransformer)).fit_transform(table.to_numpy())
         p = aligned
         for _ in range(self.turns):

@@ -6,6 +6,8 @@ import contextlib
 import errno
 import json
 import signal
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -16,7 +18,6 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from patchtype.files import file_name, write_bytes
 from patchtype.recordings import limits, quality, results, sources
@@ -75,32 +76,41 @@ def cells_of(asset: sources.Asset, options: Options = Options()) -> list[Cell]: 
             return _cells(asset.location, asset, options)
         if options.stream and not asset.location.lower().endswith(".abf"):
             return _streamed(asset, options)
+        from patchtype.recordings import downloads
+
         notes: list[str] = []
-        with sources.fetched(asset, options.cache, options.attempts, options.timeout, notes=notes) as path:
+        with downloads.fetched(asset, options.cache, options.attempts, options.timeout, notes=notes) as path:
             return _cells(path, asset, options, notes)
     except OSError as error:
         if error.errno in FULL:
             raise
         return [lost(asset, "file_unreadable", f"{type(error).__name__}: {error}")]
     except Exception as error:  # noqa: BLE001 - nothing may stop a batch
-        return [lost(asset, *quality.meaning(error))]
+        return [lost(asset, *quality.meaning(error), **getattr(error, "about", {}))]
 
 
 def _cells(source, asset: sources.Asset, options: Options, notes: list[str] = ()) -> list[Cell]:
     """The cells of one file, within the limits of time and memory."""
-    with limits.limited(options.seconds, options.memory), \
-            recordings(source, options.electrode, asset.cell_id) as found:
-        cells = []
-        while found:
-            recording = found.pop(0)  # and with it go its samples
-            recording.notes += notes
-            cells.append(extract(recording, protocol=dict(options.protocol), drop_failed=options.drop_failed,
-                                 allow=options.allow))
-        return cells
+    about = {}
+    try:
+        with limits.limited(options.seconds, options.memory), \
+                recordings(source, options.electrode, asset.cell_id) as found:
+            cells, about = [], found[0].about
+            while found:
+                recording = found.pop(0)  # and with it go its samples
+                recording.notes += notes
+                cells.append(extract(recording, protocol=dict(options.protocol), drop_failed=options.drop_failed,
+                                     allow=options.allow))
+            return cells
+    except RecordingError as error:
+        error.about = error.about or about
+        raise
 
 
 def _streamed(asset: sources.Asset, options: Options) -> list[Cell]:
-    with sources.streamed(asset, options.timeout, options.attempts) as stream:
+    from patchtype.recordings import downloads
+
+    with downloads.streamed(asset, options.timeout, options.attempts) as stream:
         found, why = [], None
         try:
             found = _cells(stream, asset, options)
@@ -121,9 +131,9 @@ def _streamed(asset: sources.Asset, options: Options) -> list[Cell]:
         return found
 
 
-def lost(asset: sources.Asset, code: str, text: str) -> Cell:
-    """A cell of which nothing is known but why."""
-    cell = Cell(asset.cell_id)
+def lost(asset: sources.Asset, code: str, text: str, **about) -> Cell:
+    """A cell of which nothing is known but why, and what the file says of it all the same."""
+    cell = Cell(asset.cell_id, **about)
     cell.verdict.add(code, text)
     return cell.without_features()
 
@@ -153,12 +163,23 @@ def run(assets: list[sources.Asset], out: str | Path, options: Options = Options
     (out / "cells").mkdir(parents=True, exist_ok=True)
     _same_options(out / "options.json", options)
     todo = [asset for asset in assets if not is_done(asset, places[asset.cell_id])]
-    bar = tqdm(total=len(assets), initial=len(assets) - len(todo), unit="cell", disable=not progress)
-    with bar:
+    with _bar(len(assets), len(assets) - len(todo), progress) as advance:
         for asset, data in _results(todo, options, workers, scheduler):
             write_bytes(places[asset.cell_id], data)
-            bar.update()
+            advance()
     return results.merge(places.values(), out)
+
+
+@contextlib.contextmanager
+def _bar(total: int, done: int, shown: bool) -> Iterator[Callable[[], object]]:
+    """What to call after each file: it moves a progress bar, where there is more than one file to wait for."""
+    if not shown or total < 2:
+        yield lambda: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, initial=done, unit="cell") as bar:
+        yield bar.update
 
 
 def place(out: Path, asset: sources.Asset) -> Path:
@@ -216,9 +237,14 @@ def in_processes(work: Callable, todo: Iterable[sources.Asset], jobs: int) -> It
 
 @contextlib.contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes of their own start, which do not hear Ctrl-C and end when the block is left by an error."""
+    """Processes which do not hear Ctrl-C and end when the block is left by an error.
+
+    A single one is a copy of this process where that is safe, for to import everything anew takes longer than a file.
+    """
     before = set(active_children())
-    with ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    copied = jobs == 1 and sys.platform == "linux" and threading.active_count() == 1
+    context = get_context("fork" if copied else "spawn")
+    with ProcessPoolExecutor(jobs, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
             yield pool
         except BaseException:

@@ -111,16 +111,14 @@ def extract_all(source, *, electrode: str | None = None, cell_id: str | None = N
         with recordings(source, electrode=electrode, cell_id=cell_id) as found:
             return [extract(each, **settings) for each in found]
     except Exception as error:  # noqa: BLE001 - nothing may stop a batch
-        cell = Cell(cell_id or stem_of(source))
+        cell = Cell(cell_id or stem_of(source), **getattr(error, "about", {}))
         cell.verdict.add_error(error)
         return [cell.without_features()]
 
 
 def _measured(recording: Recording, protocol, drop_failed: bool, allow: Collection[str]) -> Cell:
     """The cell of a recording."""
-    cell = Cell(recording.cell_id, species=recording.species, subject_id=recording.subject_id,
-                session_id=recording.session_id, electrode=recording.electrode, format=recording.format,
-                simulated=recording.simulated)
+    cell = Cell(recording.cell_id, electrode=recording.electrode, **recording.about)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ipfx and numpy warn of what the rules say in full
         try:
@@ -137,7 +135,7 @@ def _examine(cell: Cell, recording: Recording, protocol, drop_failed: bool, allo
         cell.verdict.add("no_sweeps", "; ".join(["found no current-clamp sweep that can be read, expected some",
                                                  *recording.left_out()]))
         return
-    recording = _read(recording, protocol)
+    recording = read_needed(recording, protocol)
     for code, texts in (("reader", recording.notes), ("set_aside", recording.left_out())):
         for text in texts:
             cell.verdict.add(code, text)
@@ -174,7 +172,7 @@ def _examine(cell: Cell, recording: Recording, protocol, drop_failed: bool, allo
         cell.paper, cell.official = {}, {}
 
 
-def _read(recording: Recording, protocol) -> Recording:
+def read_needed(recording: Recording, protocol) -> Recording:
     """All sweeps read but those whose Allen code says that no analysis needs them."""
     asked = set(protocol or ())
     idle = [s for s in recording.sweeps

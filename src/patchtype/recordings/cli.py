@@ -96,14 +96,14 @@ def _extract(args: argparse.Namespace) -> int:
         for row in table[~table["passed"]].head(20).itertuples():
             print(f"{row.cell_id}: {row.explanation}")
         if (~table["passed"]).sum() > 20:
-            print(f"and {(~table['passed']).sum() - 20} more in {clean(args.out / 'cells.parquet')}")
+            print(f"and {(~table['passed']).sum() - 20} more in {clean(args.out / 'cells.csv')}")
     return 0 if table["passed"].any() else 1
 
 
 def summary(table: pd.DataFrame, out: Path) -> str:
     """What a run gave, for programs: one JSON object in ASCII.
 
-    Keys: ``out``, ``recordings``, ``passed``, ``cells``; a cell has the columns of ``cells.parquet`` that are text, see
+    Keys: ``out``, ``recordings``, ``passed``, ``cells``; a cell has the columns of ``cells.csv`` that are text, see
     `results.cell_table`, with ``reasons`` and ``notes`` as lists of codes.
     """
     cells = table.select_dtypes(["string", "bool"]).to_dict("records")

@@ -23,14 +23,19 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
-from ipfx import feature_vectors, stimulus_protocol_analysis
-from ipfx import time_series_utils as tsu
-from ipfx.data_set_features import detection_parameters, extractors_for_sweeps
-from ipfx.error import FeatureError
-from ipfx.feature_extractor import SpikeTrainFeatureExtractor
-from ipfx.stimulus import StimulusType
-from ipfx.sweep import SweepSet
 
+from patchtype.families import VECTOR_FAMILIES
+from patchtype.recordings.ipfx import (
+    FeatureError,
+    SpikeTrainFeatureExtractor,
+    StimulusType,
+    SweepSet,
+    detection_parameters,
+    extractors_for_sweeps,
+    feature_vectors,
+    stimulus_protocol_analysis,
+)
+from patchtype.recordings.ipfx import time_series_utils as tsu
 from patchtype.recordings.protocols import Prepared, Window, aligned, window
 from patchtype.recordings.spikes import SpikeExtractor
 
@@ -39,10 +44,7 @@ TRAINS = MappingProxyType({
     "spiking_threshold_v": "threshold_v", "spiking_peak_v": "peak_v", "spiking_width": "width",
     "spiking_fast_trough_v": "fast_trough_v", "spiking_upstroke_downstroke_ratio": "upstroke_downstroke_ratio",
 })
-PAPER_WIDTHS = MappingProxyType({
-    "first_ap_v": 150, "first_ap_dv": 149, "isi_shape": 100, "inst_freq": 150, **dict.fromkeys(TRAINS, 150),
-    "step_subthresh": 417, "subthresh_norm": 139, "psth": 150,
-})
+PAPER_WIDTHS = MappingProxyType({family: width for family, (_, width) in VECTOR_FAMILIES.items()})
 OFFICIAL_WIDTHS = MappingProxyType({
     "first_ap_v": 450, "first_ap_dv": 447, "isi_shape": 100, "inst_freq": 300, **dict.fromkeys(TRAINS, 300),
     "step_subthresh": 700, "subthresh_norm": 140, "psth": 120,

@@ -60,8 +60,35 @@ def read(tree: Tree, stem: str) -> list[Recording]:
     Parameters: ``tree``, an open file; ``stem``, its name without ending. Sweeps load while the file is open.
     Raises `RecordingError` when not one sweep can be used.
     """
-    _check_version(tree)
-    return File(tree, stem).recordings()
+    try:
+        _check_version(tree)
+        return File(tree, stem).recordings()
+    except RecordingError as error:
+        error.about = about(tree)
+        raise
+
+
+def about(tree: Tree) -> dict:
+    """What a file says of the cell and of itself, as `Recording.about`."""
+    version = tree.label(tree.file, "nwb_version").removeprefix("NWB-")
+    said = [tree.text(path) for path in ("general/institution", "session_description", "general/subject/description")]
+    for group in (ICEPHYS, "general/devices"):
+        said += _names_and_descriptions(tree, group)
+    return {
+        "format": f"NWB {version[:1]}" if version else "",
+        "species": species_named(tree.text("general/subject/species")),
+        "subject_id": tree.text("general/subject/subject_id"), "session_id": tree.text("general/session_id"),
+        "simulated": any(re.match("simulat(ed|ion)", each, re.IGNORECASE) for each in said),
+    }
+
+
+def _names_and_descriptions(tree: Tree, path: str) -> list[str]:
+    try:
+        group = tree.get(path)
+        names = tree.names(group)
+        return [clean(n) for n in names] + [tree.text(f"{n}/description", group) for n in names]
+    except RecordingError:
+        return []
 
 
 def _check_version(tree: Tree) -> None:
@@ -103,7 +130,7 @@ class File:
         if len(sweeps) == 2 and "" in sweeps:  # a series without a link to the one electrode that there is
             other = next(name for name in sweeps if name)
             sweeps = {other: sweeps[other] + sweeps[""]}
-        said = self._about()
+        said = about(self.tree)
         return [Recording(
             self.stem if len(sweeps) == 1 else f"{self.stem}_{name or 'unnamed'}", _numbered(found), name, **said,
             set_aside={w: str(why) for w, (electrode, why) in self.aside.items()
@@ -122,27 +149,6 @@ class File:
         codes = [why.code for why in reasons if why.code != "voltage_clamp_only"]
         most = max(codes, key=codes.count)
         return next(why for why in reasons if why.code == most)
-
-    def _about(self) -> dict:
-        """What the file says of the cell and of itself."""
-        text = self.tree.text
-        version = self.tree.label(self.tree.file, "nwb_version").removeprefix("NWB-")
-        said = [text("general/institution"), text("session_description"), text("general/subject/description")]
-        for group in (ICEPHYS, "general/devices"):
-            said += self._names_and_descriptions(group)
-        return {
-            "format": f"NWB {version[:1]}", "species": species_named(text("general/subject/species")),
-            "subject_id": text("general/subject/subject_id"), "session_id": text("general/session_id"),
-            "simulated": any(re.match("simulat(ed|ion)", each, re.IGNORECASE) for each in said),
-        }
-
-    def _names_and_descriptions(self, path: str) -> list[str]:
-        try:
-            group = self.tree.get(path)
-            names = self.tree.names(group)
-            return [clean(n) for n in names] + [self.tree.text(f"{n}/description", group) for n in names]
-        except RecordingError:
-            return []
 
     # --- what there is ------------------------------------------------------------------------------------
 

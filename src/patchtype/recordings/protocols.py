@@ -8,11 +8,16 @@ from fractions import Fraction
 
 import numpy as np
 import pandas as pd
-from ipfx import epochs, qc_feature_evaluator, qc_feature_extractor, qc_features
-from ipfx.sweep import Sweep, SweepSet
-from scipy.signal import resample_poly
 
 from patchtype.recordings.commands import KINDS, Protocol, Step, recognise
+from patchtype.recordings.ipfx import (
+    Sweep,
+    SweepSet,
+    epochs,
+    qc_feature_evaluator,
+    qc_feature_extractor,
+    qc_features,
+)
 from patchtype.recordings.recording import Recording
 
 RATE = 50_000.0  # Hz, the rate at which the families are defined
@@ -33,6 +38,8 @@ def resample(command: np.ndarray, response: np.ndarray, rate: float) -> tuple[np
     >>> len(i), len(v), bool(np.allclose(v, -70))
     (200, 200, True)
     """
+    from scipy.signal import resample_poly
+
     up, down = _ratio(rate)
     n = len(command) * up // down
     held = command[np.minimum(np.arange(n) * down // up, len(command) - 1)]

@@ -51,14 +51,18 @@ TRANSIENT = frozenset({
 
 
 class RecordingError(Exception):
-    """A recording that cannot be used. ``code`` is the short name of the reason, see `quality.RULES`."""
+    """A recording that cannot be used.
 
-    def __init__(self, code: str, text: str):
+    ``code`` is the short name of the reason, see `quality.RULES`; ``about`` what the file says of the cell all the
+    same, as `Recording.about`.
+    """
+
+    def __init__(self, code: str, text: str, about: dict | None = None):
         super().__init__(text)
-        self.code = code
+        self.code, self.about = code, about or {}
 
     def __reduce__(self):
-        return type(self), (self.code, str(self))
+        return type(self), (self.code, str(self), self.about)
 
 
 @dataclass
@@ -134,6 +138,11 @@ class Recording:
     simulated: bool = False
     set_aside: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def about(self) -> dict:
+        """What the file says of the cell and of itself: species, subject, session, format, and whether simulated."""
+        return {name: getattr(self, name) for name in ("species", "subject_id", "session_id", "format", "simulated")}
 
     def read(self) -> Recording:
         """Read every sweep; one that cannot be read is set aside with its reason.

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from patchtype.files import write_bytes, write_parquet
+from patchtype.files import write_bytes
 from patchtype.recordings import quality
 from patchtype.recordings.cell import Cell
 from patchtype.recordings.extraction import WIDTHS
 from patchtype.recordings.scalars import SCALARS, names
-from patchtype.recordings.text import as_csv, clean
+from patchtype.recordings.text import TEXTS, as_csv, clean, from_csv
 
 IDENTITY = ("species", "subject_id", "session_id")
 MORE = ("electrode", "format")
@@ -104,8 +104,7 @@ def cell_table(cells: Iterable[Cell]) -> pd.DataFrame:
         }
         for c in cells
     ]
-    texts = ("cell_id", "reasons", "notes", "explanation", "remarks", "no_families", *IDENTITY, *MORE)
-    types = dict.fromkeys(texts, "string")
+    types = dict.fromkeys(TEXTS, "string")
     types |= dict.fromkeys(("passed", "simulated"), "bool")
     types |= dict.fromkeys((*COUNTS, "n_features"), "int32") | dict.fromkeys(SCALARS, "float64")
     return pd.DataFrame(rows, columns=list(types)).astype(types)
@@ -140,7 +139,7 @@ def funnel(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
-    """Make the tables of all cells and return the first: ``cells.parquet``, ``features.parquet``, ``missing.csv``,
+    """Make the tables of all cells and return the first: ``cells.csv``, ``features.csv``, ``missing.csv``,
     ``families_<mode>.npz``, ``funnel.csv``.
 
     A family file holds ``cell_id`` (n) and each family (n x width, float32; NaN where a cell has none). A result file
@@ -153,9 +152,9 @@ def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
         except ValueError as error:
             print(f"left out {clean(path)}, which cannot be read ({error}); delete it and run again", file=sys.stderr)
     table = cell_table(cells)
-    write_parquet(out / "cells.parquet", table)
-    write_parquet(out / "features.parquet", feature_table(cells))
-    write_bytes(out / "missing.csv", as_csv(missing_table(cells)).encode())
+    kept = {"cells": table, "features": feature_table(cells), "missing": missing_table(cells), "funnel": funnel(table)}
+    for name, each in kept.items():
+        write_bytes(out / f"{name}.csv", as_csv(each).encode())
     for mode, widths in WIDTHS.items():
         arrays = {"cell_id": np.array([c.cell_id for c in cells], dtype=str)}
         for family, width in widths.items():
@@ -166,17 +165,16 @@ def merge(files: Iterable[Path], out: Path) -> pd.DataFrame:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         write_bytes(out / f"families_{mode}.npz", buffer.getvalue())
-    write_bytes(out / "funnel.csv", as_csv(funnel(table)).encode())
     return table
 
 
 def carry_labels(folders: Iterable[Path], out: Path) -> bool:
-    """Copy what ``simulate`` says of its cells (``cells.csv``) beside the results, as ``labels.csv``.
+    """Copy what ``simulate`` says of its cells (``labels.csv``) beside the results.
 
     Returns whether there was any.
     """
-    found = [path for folder in folders if (path := folder / "cells.csv").is_file()]
+    found = [path for folder in folders if (path := folder / "labels.csv").is_file()]
     if found:
-        labels = pd.concat([pd.read_csv(path) for path in found], ignore_index=True)
+        labels = pd.concat([from_csv(path) for path in found], ignore_index=True)
         write_bytes(out / "labels.csv", as_csv(labels).encode())
     return bool(found)

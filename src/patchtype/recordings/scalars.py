@@ -12,12 +12,17 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from ipfx import spike_features, spike_train_features, stim_features, subthresh_features
-from ipfx import time_series_utils as tsu
-from ipfx.feature_extractor import SpikeTrainFeatureExtractor
-from ipfx.stimulus_protocol_analysis import ShortSquareAnalysis
 
 from patchtype import families
+from patchtype.recordings.ipfx import (
+    SpikeTrainFeatureExtractor,
+    spike_features,
+    spike_train_features,
+    stim_features,
+    stimulus_protocol_analysis,
+    subthresh_features,
+)
+from patchtype.recordings.ipfx import time_series_utils as tsu
 from patchtype.recordings.protocols import Prepared, window
 from patchtype.recordings.spikes import SpikeExtractor, width_suprathreshold, with_slow
 
@@ -31,13 +36,7 @@ PUBLISHED = (
     "adaptation", "latency", "avg_isi",
     *(f"{feature}_{protocol}" for protocol in ("long_square", "ramp", "short_square") for feature in _SPIKE),
 )
-#: Columns of the second published mouse table that the first one lacks. Its spike width (s) was measured
-#: behind a 1 kHz filter, this one behind none.
-SECOND = (
-    "hero_avg_rate", "hero_first_isi", "hero_isi_cv", "hero_median_isi", "hero_stim_amp", "maximal_firing_rate",
-    "rheo_width",
-)
-SCALARS = PUBLISHED + SECOND
+SCALARS = PUBLISHED + families.SECOND_TABLE
 
 LIMIT_PA = -100.0  # input resistance and time constant come from smaller steps, as in the published tables
 FURTHER_PA = -200.0  # or, where there is none, from the smallest, if it is not larger than this
@@ -498,7 +497,7 @@ def _short_squares(prepared: Prepared, positions: list[int], found: Measured, as
     extractor = SpikeExtractor(dv_cutoff=slope, thresh_frac=max(0.1, fraction))
     chosen = _first_spikes(sweeps.sweeps, extractor)
     trains = SpikeTrainFeatureExtractor(None, None)
-    analysis = ShortSquareAnalysis(extractor, trains)
+    analysis = stimulus_protocol_analysis.ShortSquareAnalysis(extractor, trains)
     if not chosen:
         return found.lose(_of("_short_square"), "no action potential in any short square")
     sizes = {k: analysis.sptx.stim_amp_fn(sweeps.sweeps[k].t, sweeps.sweeps[k].i, 0.0) for k, _, _ in chosen}

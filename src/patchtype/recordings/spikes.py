@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
-from ipfx import spike_detector, spike_features, time_series_utils
-from ipfx.feature_extractor import SpikeFeatureExtractor
 from pandas import DataFrame
-from scipy.signal import bessel, filtfilt, find_peaks
+
+from patchtype.recordings.ipfx import SpikeFeatureExtractor, spike_detector, spike_features, time_series_utils
+from patchtype.recordings.numerics import bessel, filtfilt, find_peaks
 
 SLOW_CUTOFF = 5.0  # mV/ms, where ipfx asks for 20; only for peaks that would be lost
 PROMINENCE_MV = 20.0  # of a peak that nobody would call noise
-
-_low_pass = lru_cache(maxsize=64)(bessel)
 
 
 def slope(v: np.ndarray, t: np.ndarray, cutoff: float | None) -> np.ndarray:
@@ -32,8 +28,8 @@ def slope(v: np.ndarray, t: np.ndarray, cutoff: float | None) -> np.ndarray:
     of_nyquist = (cutoff * 1e3) / (1.0 / (t[1] - t[0]) / 2.0)
     if of_nyquist >= 1:
         return time_series_utils.calculate_dvdt(v, t, cutoff)
-    b, a = _low_pass(4, of_nyquist, "low")
-    return 1e-3 * np.diff(filtfilt(b, a, v, axis=0)) / dt
+    b, a = bessel(4, of_nyquist)
+    return 1e-3 * np.diff(filtfilt(b, a, v)) / dt
 
 
 class SpikeExtractor(SpikeFeatureExtractor):
@@ -131,7 +127,7 @@ def peaks(t: np.ndarray, v: np.ndarray, start: float, end: float, min_peak: floa
     if not len(inside) or np.nanmax(inside) < min_peak:
         return 0
     apart = max(round(0.001 / (t[1] - t[0])), 1)  # two peaks of one noisy spike are one
-    return len(find_peaks(inside, height=min_peak, prominence=PROMINENCE_MV, distance=apart)[0])
+    return len(find_peaks(inside, min_peak, PROMINENCE_MV, apart))
 
 
 def with_slow(extractor: SpikeExtractor, t: np.ndarray, v: np.ndarray, i: np.ndarray, count: bool = True

@@ -240,7 +240,7 @@ def plan(n: int, seed: int = 0, species: str = "mouse", bad_share: float = 0.1) 
 
 
 def label(species: str, subclass: str, seed: int, number: int, defect: str = "") -> dict:
-    """What a simulated cell is: one row of ``cells.csv``."""
+    """What a simulated cell is: one row of ``labels.csv``."""
     donor = f"{species}{number // CELLS_PER_DONOR:04d}"
     return {"cell_id": f"sub-{donor}_ses-{number:05d}_icephys", "species": species, "subclass": subclass,
             "subject_id": donor, "seed": seed, "number": number, "defect": defect}
@@ -258,16 +258,16 @@ def labels(n: int, seed: int = 0, species: str = "mouse", bad_share: float = 0.1
 
 def simulate(n: int, out: str | Path, seed: int = 0, species: str = "mouse", bad_share: float = 0.1,
              mies: bool = False, workers: int = 0) -> Iterator[Path]:
-    """Write a cohort of NWB files and ``cells.csv``; yields each path when its file is there.
+    """Write a cohort of NWB files and ``labels.csv``; yields each path when its file is there.
 
-    A file that is there already is kept, so that a stopped run goes on. ``cells.csv`` says what each cell is,
+    A file that is there already is kept, so that a stopped run goes on. ``labels.csv`` says what each cell is,
     see `label`, and is written first. ``workers``: processes; 0 works in this one.
     """
     out = Path(out)
     rows = labels(n, seed, species, bad_share)
     out.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
-    known = out / "cells.csv"
+    known = out / "labels.csv"
     if known.exists() and known.read_text() != table:
         raise ValueError(f"found another cohort in {out}, expected the same call as before; use another folder")
     write_bytes(known, table.encode())

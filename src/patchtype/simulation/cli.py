@@ -37,5 +37,5 @@ def _simulate(args: argparse.Namespace) -> int:
     )
     for _ in tqdm(made, total=args.cells, unit="cell", delay=0.5):  # no bar before a call that is refused
         pass
-    print(f"{args.cells} simulated {args.species} recordings in {args.out}; cells.csv says what each of them is")
+    print(f"{args.cells} simulated {args.species} recordings in {args.out}; labels.csv says what each of them is")
     return 0

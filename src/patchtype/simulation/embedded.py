@@ -125,7 +125,7 @@ def _all_made(todo: list[dict], workers: int) -> Iterator[bytes]:
 def _publish(work: Path, out: Path, planned: pd.DataFrame, origin: dict) -> None:
     """The merged tables of ``work`` in their compact form; what says how they were made is written last."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("cells.parquet", "funnel.csv"):
+    for name in ("cells.csv", "funnel.csv"):
         write_bytes(out / name, (work / name).read_bytes())
     write_bytes(out / "labels.csv", planned.to_csv(index=False, lineterminator="\n").encode())
     with np.load(work / "families_paper.npz", allow_pickle=False) as arrays:

@@ -1,0 +1,79 @@
+"""``patchtype experiments``: what chapters 5, 8 and 9 read beside the transfer and the better model, run and kept.
+
+Each experiment is one of `patchtype.evaluation.archive`, written when it is done; those that are there are left
+alone unless ``--again`` is given. Its pieces are put aside in ``_build/experiments`` as they are made, so a run that
+was stopped goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from patchtype import cohorts, settings
+from patchtype.evaluation import archive
+from patchtype.experiments import human_to_mouse, layer, nearby, networks
+from patchtype.experiments.experiment import Piece, load
+from patchtype.files import read_parquet, write_parquet, write_text
+
+EXPERIMENTS = {
+    name: experiment for module in (networks, layer, human_to_mouse, nearby)
+    for name, experiment in module.EXPERIMENTS.items()
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", choices=[[], *EXPERIMENTS], default=[], metavar="NAME",
+                        help=f"which ones (default all): {', '.join(EXPERIMENTS)}")
+    parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
+    parser.add_argument("--again", action="store_true", help="run experiments that are there already")
+    parser.add_argument("--out", type=Path, dest="folder", help="where to keep predictions (default science)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run what is not there yet, one line per experiment; exit 3 when the data cannot be had."""
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", "The least populated class in y has only")
+    folder = args.folder or settings.science_folder()
+    try:
+        data = load(args.cohort)
+    except (cohorts.DataUnavailable, cohorts.TableError) as error:
+        print(f"No data: {error}", file=sys.stderr)
+        return 3
+    for name in args.names or EXPERIMENTS:
+        experiment = EXPERIMENTS[name]
+        cells = experiment.cells(data)
+        if not args.again and archive.is_kept(name, cells, folder):
+            print(f"{name:<24} kept", flush=True)
+            continue
+        aside = settings.build_folder() / "experiments" / f"{name}-{archive.identity(cells)}"
+        if args.again:
+            shutil.rmtree(aside, ignore_errors=True)
+        made = [made_once(piece, aside / f"{number:04d}") for number, piece in
+                enumerate(tqdm(experiment.pieces(data, cells), desc=name, disable=None, leave=False))]
+        predictions, seconds = pd.concat([table for table, _ in made], ignore_index=True), sum(s for _, s in made)
+        archive.keep(name, predictions, experiment.protocol, folder, cohort=cells, steps=experiment.steps,
+                     cpu_minutes=round(seconds / 60, 2),
+                     test_to_train=getattr(experiment.protocol, "test_to_train", None))
+        shutil.rmtree(aside)
+        print(f"{name:<24} {seconds / 60:.1f} CPU minutes", flush=True)
+    return 0
+
+
+def made_once(piece: Piece, path: Path) -> tuple[pd.DataFrame, float]:
+    """What a piece makes and the CPU seconds that took, read from a file if an earlier run came so far."""
+    table, seconds = path.with_suffix(".parquet"), path.with_suffix(".txt")
+    if not seconds.exists():  # it is written last, so that its presence says that the table is whole
+        start = time.process_time()
+        made = piece()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_parquet(table, made)
+        write_text(seconds, f"{time.process_time() - start:.3f}\n")
+    return read_parquet(table), float(seconds.read_text())

@@ -1,0 +1,68 @@
+"""What the experimenter knows: is the cortical layer of a human cell worth telling the model?
+
+The layer is one more feature, beside a control in which the layers are dealt out anew among the cells. Whoever
+chose where to record also chose, in part, which subclasses to find, so a gain may be of the sampling. Hence the
+same question again within acute and within cultured slices. Development donors only, ten repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from patchtype.cohorts import Cohort
+from patchtype.evaluation.predictions import one_fold
+from patchtype.experiments.better_model import QUICK_MEMBERS
+from patchtype.experiments.better_model import development as folds_of
+from patchtype.experiments.confounds import covariates
+from patchtype.experiments.experiment import Experiment, Piece, development
+from patchtype.models.average import Average
+from patchtype.models.ensemble import TABLE_MEMBERS
+
+FOLDS = folds_of("human", repeats=10)
+
+#: What the model is shown.
+PLAIN, LAYER, PERMUTED = "features", "features and layer", "features and permuted layer"
+
+
+def with_layer(cohort: Cohort, seed: int | None = None) -> Cohort:
+    """The cohort with the cortical layer as a family of its own; with a ``seed`` layers are dealt out anew."""
+    depth = covariates(cohort)["layer_depth"]
+    if seed is not None:
+        depth = pd.Series(np.random.default_rng(seed).permutation(depth), depth.index, name=depth.name)
+    table = pd.concat([cohort.table, depth], axis=1)
+    return replace(cohort, table=table, families={**cohort.families, "layer": ["layer_depth"]})
+
+
+def quick_average(seed: int) -> Average:
+    """The mean of the four members that cost least; each is a reading, too."""
+    return Average({name: TABLE_MEMBERS[name] for name in QUICK_MEMBERS}, seed, each=True)
+
+
+def _pieces(data, cells: Cohort, control: bool = False) -> Iterator[Piece]:
+    told = with_layer(cells)
+    for fold in FOLDS.folds(cells):
+        shown = {PLAIN: cells, LAYER: told}
+        if control:
+            shown[PERMUTED] = with_layer(cells, seed=fold.repeat)
+        for name, cohort in shown.items():
+            yield partial(one_fold, name, quick_average, cohort, fold)
+
+
+def _within(condition: str):
+    def cells(data) -> Cohort:
+        dev = development(data["human"])
+        return dev.take((dev.cells["condition"] == condition).to_numpy())
+
+    return cells
+
+
+EXPERIMENTS = {
+    "layer_human": Experiment(lambda data: development(data["human"]), FOLDS, partial(_pieces, control=True)),
+    "layer_acute": Experiment(_within("acute"), FOLDS, _pieces),
+    "layer_culture": Experiment(_within("culture"), FOLDS, _pieces),
+}
