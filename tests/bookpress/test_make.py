@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -158,30 +155,6 @@ def test_an_explicit_cohort_wins(book):
     assert "\nNo data: mouse_efeature.csv is not in a data folder and could not be downloaded" in done.stderr
     assert "Error 3" in done.stderr
     assert chapters(done.stdout) == []
-
-
-@pytest.mark.parametrize("command", ["make book", "bash .ci/run"])
-def test_with_the_network_cut_nothing_is_built_and_nothing_handed_on(book, root, command):
-    """What a reader runs, and what the workflows run before they publish or release, without any network."""
-    cut = ["unshare", "--map-root-user", "--net"]
-    if not shutil.which("unshare") or subprocess.run([*cut, "true"], capture_output=True).returncode:
-        pytest.skip("unshare cannot cut the network here")
-    shutil.copytree(root / ".ci", book.root / ".ci")
-    (book.root / ".venv").mkdir()
-    for name in ("bin", "lib", "pyvenv.cfg"):
-        (book.root / ".venv" / name).symlink_to(Path(sys.prefix) / name)
-    (book.root / ".venv" / ".ready").touch()
-    before = {path: path.stat().st_mtime_ns for path in book.project.build.rglob("*")}
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("HELPERS_", "MAKE", "MFLAGS"))}
-    environment = clean | {"PYTHONPATH": str(book.root / "src"), "HELPERS_COHORT": "published",
-                           "HELPERS_CACHE": str(book.root / "cache")}
-    done = subprocess.run([*cut, *command.split()], cwd=book.root, env=environment, capture_output=True, text=True)
-    assert done.returncode != 0
-    (told,) = [line for line in done.stderr.splitlines() if not line.startswith(("make", "Downloading"))]
-    assert told.startswith("No data: mouse_efeature.csv is not in a data folder and could not be downloaded from http")
-    assert told.endswith("or set HELPERS_DATA to a folder that holds the file")
-    assert {path: path.stat().st_mtime_ns for path in book.project.build.rglob("*")} == before
-    assert done.stdout == ""
 
 
 def test_missing_data_stops_before_anything_is_built(book):
