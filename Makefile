@@ -109,8 +109,10 @@ serve:  ## show the built book on http://localhost:8000
 # --- long runs ------------------------------------------------------------------------------------
 
 .PHONY: suite bench science better bench-science
-suite: env  ## train every human regime over ten repeats of five folds, into _build/suite and science
+suite: env  ## run what chapters 4 to 6 read from science: table models, and the human regimes (ten repeats)
+	@$(PATCHTYPE) baselines --jobs $(JOBS)
 	@$(PATCHTYPE) suite --keep
+	@$(PATCHTYPE) suite --keep --inputs "family embedding" --repeats 1
 bench: env  ## time extraction and training against plain implementations of the same
 	@$(BIN)/python benchmarks/extraction.py
 	@$(BIN)/python benchmarks/training.py
@@ -136,24 +138,31 @@ test: book  ## build the book, then run every test
 test-fast: env  ## the quick tests only, without building
 	$(BIN)/python -m pytest -q -m "not slow and not browser and not network" --doctest-modules src tests
 
-.PHONY: mutants fuzz
+.PHONY: mutants fuzz hostile cheats
 mutants: env  ## put small errors into the code, one by one: does a quick test notice each?
 	@$(BIN)/python -m tests.mutants --jobs $(JOBS)
-fuzz: env  ## two minutes of harmed recordings, tables and notebooks (longer: python -m tests.fuzz --minutes 20)
-	@$(BIN)/python -m tests.fuzz
+FUZZ ?= --minutes 2
+fuzz: env  ## two minutes of harmed recordings, tables and notebooks (longer: make fuzz FUZZ="--minutes 20 --seed 1")
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
+hostile: env  ## twelve good cells, and every kind of file made to harm among them: what they cost the good ones
+	@$(BIN)/python -m tests.hostile
+cheats: env  ## answers that try to be marked right, behind bubblewrap and without it
+	@$(BIN)/python -m tests.cheats
 
 .PHONY: lint
 lint: env  ## code style, notebook pairs, numbers typed into prose, workflows
 	$(BIN)/ruff check src tests benchmarks $(wildcard notebooks/*.ipynb)
 	$(PRESS) notebooks --check
 	$(PRESS) check-prose
-	$(BIN)/zizmor --offline --quiet --min-severity high .github
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet --min-severity medium .github
 
 .PHONY: check-book check-binder
 check-book: book  ## look at every page in a browser: axe, keyboard, screens, links, weight
 	@$(PRESS) check-book
-check-binder: env  ## check what Binder installs, and run each notebook there quickly
-	@$(PRESS) check-binder --run
+check-binder: env  ## check what Binder installs, install it into _build/binder, run each chapter alone there
+	@$(PRESS) check-binder
+	@PRESS="$(PRESS)" .ci/alone binder _build/binder
 
 .PHONY: check-answers check-student
 check-answers: env  ## each listed answer, right or wrong, against its check in ten other draws of the check's inputs
@@ -164,9 +173,8 @@ check-student: env  ## install the student's bundle, work through chapter 1 as a
 .PHONY: check-wheel check-colab
 check-wheel: env  ## install the wheel alone on 3.11 and the newest other Python, say its size, classify a recording
 	@WHEEL_PYTHONS=all $(BIN)/python -m pytest -q tests/test_wheel.py
-check-colab:  ## see that the package installs beside what Colab has, and replaces nothing of it (needs uv)
-	@uv pip compile -q pyproject.toml --extra notebooks --python-version 3.13 --only-binary :all: --no-header --no-config \
-	  --python-platform x86_64-manylinux_2_28 -c tests/colab.txt -o /dev/null && echo "Colab keeps all that it has"
+check-colab: env  ## install the chapters' needs beside what Colab has into _build/colab, run each chapter alone there
+	@PRESS="$(PRESS)" .ci/alone colab _build/colab
 
 .PHONY: clean
 clean:  ## remove everything built

@@ -23,6 +23,7 @@ COMMANDS = {
     "embed": ("patchtype.simulation.embedded", "make the simulated cohort of the package anew"),
     "models": ("patchtype.classify.cli", "train and measure the classifiers that classify uses"),
     "suite": ("patchtype.experiments.suite", "train the three human regimes over all repeats and folds"),
+    "baselines": ("patchtype.experiments.baselines", "run the table models on both species, out of fold"),
     "science": ("patchtype.experiments.transfer", "run every method of the comparison on transfer"),
     "better": ("patchtype.experiments.better_model",
                "try the better model on development donors, score it once on final ones"),

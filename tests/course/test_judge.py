@@ -19,6 +19,7 @@ from bookpress.course import cage
 from bookpress.course.exercises import exercises
 from bookpress.course.grade import mark
 from bookpress.course.wire import Other, WireError, decode, encode, raised, receive
+from bookpress.project import Settings
 
 from .test_exercises import notebook
 
@@ -257,3 +258,25 @@ def test_no_answer_is_not_the_chapters_own():
     chapter = notebook(*cells)
     (exercise,) = exercises(chapter, "x")
     assert mark(chapter, exercise, "pass").reason == "Add a mark."
+
+
+def test_the_cage_is_told_by_the_book_what_its_code_needs(monkeypatch, tmp_path):
+    monkeypatch.setenv("HELPERS_DATA", str(tmp_path))
+    monkeypatch.setenv("HELPERS_DANDI", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("HELPERS_COHORT", "simulated")
+    monkeypatch.setenv("TOKEN", "a secret")
+    told = cage.data()
+    assert (told["HELPERS_DATA"], told["HELPERS_COHORT"]) == (str(tmp_path), "simulated")
+    assert "HELPERS_DANDI" not in told
+    words, environment = cage.command(tmp_path, told, 3)
+    assert told.items() <= environment.items() and "TOKEN" not in environment
+    assert not cage.isolated() or words.count(str(tmp_path)) == 2  # read only, from there to there
+    assert list(cage.packages()) == ["patchtype", "helpers", "bookpress"]
+
+
+def test_another_book_has_packages_and_variables_of_its_own(monkeypatch):
+    monkeypatch.setattr(cage, "settings", lambda: Settings(packages=("json",), environment="os:environ.copy"))
+    monkeypatch.setenv("THEIRS", "1")
+    assert list(cage.packages()) == ["json", "bookpress"] and cage.data()["THEIRS"] == "1"
+    monkeypatch.setattr(cage, "settings", Settings)
+    assert list(cage.packages()) == ["bookpress"] and cage.data() == {}

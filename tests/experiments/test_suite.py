@@ -81,9 +81,10 @@ def test_without_data_one_sentence_says_so(tmp_path):
     assert done.returncode == 3 and done.stderr.startswith("No data: ") and not list(tmp_path.iterdir())
 
 
-def test_the_kept_suite_names_every_human_cell_once_in_every_repeat_and_regime():
+@pytest.mark.parametrize(("inputs", "repeats"), [("layer norm", 10), ("family embedding", 1)])
+def test_the_kept_suite_names_every_human_cell_once_in_every_repeat_and_regime(inputs, repeats):
     human = cohorts.load("human", "aligned")
-    kept = archive.load(KEPT, human)
+    kept = archive.load(KEPT[inputs], human)
     counts = kept.groupby(["model", "repeat"])["cell"].agg(["size", "nunique"])
-    assert set(counts.index.unique("model")) == set(REGIMES) and len(counts) == len(REGIMES) * 10
+    assert set(counts.index.unique("model")) == set(REGIMES) and len(counts) == len(REGIMES) * repeats
     assert (counts == len(human)).all(axis=None)

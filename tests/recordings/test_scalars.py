@@ -126,9 +126,10 @@ def slow_train(rise_s):
     return t, v + np.random.default_rng(0).normal(0, 0.02, len(t))
 
 
-def test_slow_action_potentials_are_counted():
-    """50 mV in 4 ms is 20 mV/ms at its steepest, below ipfx's cutoff after the filter."""
-    t, v = slow_train(0.0045)
+@pytest.mark.parametrize("rise_s", [0.0045, 0.0075])
+def test_slow_action_potentials_are_counted(rise_s):
+    """50 mV in 4.5 ms is 17 mV/ms at its steepest, in 7.5 ms it is 10, both below ipfx's cutoff."""
+    t, v = slow_train(rise_s)
     extractor = SpikeExtractor(start=0.1, end=0.9)
     assert len(extractor.process(t, v, 0 * v)) == 0
     spikes, lost = with_slow(extractor, t, v, 0 * v)

@@ -33,7 +33,7 @@ STEPS = 1000
 MORE = {"distance": "float32", "missing": "uint8", "margin": "float32"}
 
 #: What makes the experiments whose names begin so.
-COMMANDS = {"better": "make better", "classifier": "make models", "suite": "make suite"}
+COMMANDS = {"baselines": "make suite", "better": "make better", "classifier": "make models", "suite": "make suite"}
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
 
@@ -74,7 +74,8 @@ def keep(name: str, predictions: pd.DataFrame, protocol, folder: str | Path | No
     content = {
         "experiment": name, "protocol": str(protocol), "cells": len(cohort), "classes": list(cohort.classes),
         "species": str(cohort.cells["species"].iloc[0]), "source": cohort.source,
-        "identity": identity(cohort), "fingerprint": cohorts.fingerprint(), "files": _files(cohort),
+        "identity": identity(cohort), "features": _features(cohort), "fingerprint": cohorts.fingerprint(),
+        "files": _files(cohort),
         "rows": len(predictions), "steps": steps, "sha256": pooch.file_hash(str(folder / f"{name}.parquet")),
         "python": platform.python_version(), "packages": {package: version(package) for package in PACKAGES},
         "command": shlex.join(["patchtype", *sys.argv[1:]]), **more,
@@ -107,6 +108,28 @@ def load(name: str, cohort: Cohort, folder: str | Path | None = None) -> pd.Data
     out.insert(out.columns.get_loc("predicted"), "true", out["cell"].map(cohort.cells["subclass"]).astype(str))
     out = out.astype({"model": str, "cell": str} | ({"size": int} if "size" in out else {}))
     return out.assign(**{f"p_{c}": p[:, i] for i, c in enumerate(classes)})
+
+
+def recall(name: str, cohort: Cohort, protocol, folder: str | Path | None = None) -> pd.DataFrame:
+    """What `patchtype.evaluation.evaluate` would give under a protocol, from what is kept.
+
+    Raises `ArchiveError` where `load` does, and when the experiment was run on other features of the cells or does not
+    hold every fold of the protocol, with the same test cells.
+
+    >>> recall("suite", cohorts.load("human", "aligned"), CrossValidation(5, 1))  # doctest: +SKIP
+    """
+    about, table = provenance(name, folder), load(name, cohort, folder)
+    if about.get("features", _features(cohort)) != _features(cohort):
+        raise ArchiveError(f"found other features than {name} was run on; run its models on these")
+    table = table[table["repeat"] < protocol.n_repeats]
+    tested = pd.concat(
+        pd.DataFrame({"repeat": fold.repeat, "fold": fold.fold, "cell": cohort.cells.index[fold.test]})
+        for fold in protocol.folds(cohort))
+    held = table[["repeat", "fold", "cell"]].drop_duplicates()
+    if not len(held) == len(tested) == len(held.merge(tested)):
+        raise ArchiveError(f"found folds ({protocol}) that {name} does not hold ({about['protocol']}); run its models "
+                           "on these")
+    return table.reset_index(drop=True)
 
 
 def is_kept(name: str, cohort: Cohort, folder: str | Path | None = None) -> bool:
@@ -165,6 +188,11 @@ def _same_data(about: dict, cohort: Cohort) -> None:
             f"found {len(cohort):,} {cohort.source} cells with identity {found}, expected the {about['cells']:,} "
             f"{about['source']} cells {about['identity']} that {about['experiment']} was run on ({reason}); "
             f"run `{command(about['experiment'])}` on the present data")
+
+
+def _features(cohort: Cohort) -> str:
+    """Twelve hex digits that change with the names of the features and their order."""
+    return hashlib.sha256("\n".join(cohort.table.columns).encode()).hexdigest()[:12]
 
 
 def _files(cohort: Cohort) -> dict[str, str]:

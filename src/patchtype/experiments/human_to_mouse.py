@@ -30,6 +30,9 @@ from patchtype.models.zero_shot import ZeroShot
 ALONE, ADVISED = "average of plain models", "average with human-model probabilities"
 NETWORK_ALONE, PLAIN = "mouse only", "plain model"
 
+#: Most labelled mouse cells that networks are trained with: they cost most, and help is needed where cells are few.
+FEW = 100
+
 #: Settings of the label-free model near its own, which is among them.
 NEARBY = {
     f"consistency {threshold}, share {share}": {"threshold": threshold, "share": share}
@@ -82,7 +85,7 @@ def few_labels(data, cells: Cohort) -> Iterator[Piece]:
     for size in SIZES:
         for fold in Sample(base(), size).folds(cells):
             for name, build in models.items():
-                if size or name in (ALONE, ADVISED):
+                if 0 < size <= FEW or name in (ALONE, ADVISED):
                     yield partial(_sized, size, name, build, cells, fold)
 
 

@@ -29,8 +29,8 @@ from patchtype.models.network import INPUTS
 from patchtype.models.training import Plan
 from patchtype.settings import build_folder
 
-#: Name of the experiment in the folder ``science``; see `patchtype.evaluation.archive`.
-KEPT = "suite"
+#: How a token enters the network → name of the experiment in the folder ``science``, and of the folder of a run.
+KEPT = {"layer norm": "suite", "family embedding": "suite_embedding"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of matrix products")
     parser.add_argument("--epochs", type=count, help="at most so many in each stage, for a quick look")
     jobs(parser)
-    parser.add_argument("--out", type=Path, dest="folder", help="where to write (default _build/suite)")
+    parser.add_argument("--out", type=Path, dest="folder",
+                        help="where to write (default _build/suite, with family embedding _build/suite_embedding)")
     parser.add_argument("--keep", action="store_true", help="keep the predictions in the folder science, too")
+    parser.add_argument("--json", action="store_true", help="print the JSON object of suite.json instead of lines")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -67,10 +69,15 @@ def main(args: argparse.Namespace) -> int:
     predictions = run(mouse, human, protocol, args.stopping, args.jobs, inputs=args.inputs, grouped=args.grouped,
                       epochs=args.epochs, plan=Plan(precision=args.precision))
     seconds = time.perf_counter() - start
-    settings = {name: value for name, value in vars(args).items() if name not in ("folder", "keep", "command")}
-    write(args.folder or build_folder() / "suite", predictions, protocol, seconds, settings)
+    settings = {name: value for name, value in vars(args).items() if name not in ("folder", "keep", "json", "command")}
+    folder = args.folder or build_folder() / KEPT[args.inputs]
+    write(folder, predictions, protocol, seconds, settings)
     if args.keep:
-        archive.keep(KEPT, predictions, protocol, cohort=human, minutes=round(seconds / 60, 1), processes=args.jobs)
+        archive.keep(KEPT[args.inputs], predictions, protocol, cohort=human, partner=archive.identity(mouse),
+                     minutes=round(seconds / 60, 1), processes=args.jobs)
+    if args.json:
+        print((folder / "suite.json").read_text("utf-8"), end="")
+        return 0
     print(describe(predictions, protocol))
     print(f"{len(fold_scores(predictions))} fits in {seconds / 60:.1f} minutes on {args.jobs} processes")
     return 0
@@ -80,6 +87,19 @@ def run(mouse, human, protocol, stopping: str = "matched", n_jobs: int = 1, **op
     """Out-of-fold predictions of the three regimes on human cells; ``options`` go to every `BiLSTM`."""
     donors = pretrain(mouse, protocol.n_repeats, n_jobs, **options)
     return evaluate(regimes(mouse, donors, stopping, **options), human, protocol, n_jobs)
+
+
+def out_of_fold(mouse, human, protocol, inputs: str = INPUTS[0], n_jobs: int = 1, **options) -> pd.DataFrame:
+    """Predictions of the three regimes: those kept of these cells of both species and these folds, or else `run`.
+
+    Parameters: ``inputs``, how a token enters the network; ``options``, what `run` takes, where it has to run.
+    """
+    try:
+        if archive.provenance(KEPT[inputs])["partner"] == archive.identity(mouse):
+            return archive.recall(KEPT[inputs], human, protocol)
+    except archive.ArchiveError:
+        pass
+    return run(mouse, human, protocol, n_jobs=n_jobs, inputs=inputs, **options)
 
 
 def gains(predictions: pd.DataFrame, protocol) -> pd.DataFrame:

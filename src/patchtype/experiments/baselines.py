@@ -1,0 +1,63 @@
+"""``patchtype baselines``: the table models on each species under the protocols of chapter 4, kept.
+
+Forests and boosting on thousands of cells take minutes. What they predict out of fold is kept in ``science``, so that
+chapters 4 and 5 compute scores in seconds, on any machine and without each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+import pandas as pd
+
+from patchtype import cohorts
+from patchtype.arguments import jobs
+from patchtype.cohorts import Cohort
+from patchtype.evaluation import archive
+from patchtype.evaluation.metrics import summary
+from patchtype.evaluation.predictions import evaluate
+from patchtype.evaluation.protocols import CrossValidation
+from patchtype.models.table import BASELINES
+
+PROTOCOLS = (CrossValidation(5, 2), CrossValidation(5, 1, grouped=True))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    jobs(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run, keep, print one line per model; exit 3 when the data cannot be had."""
+    try:
+        cells = [cohorts.load(species, species, source="published") for species in ("mouse", "human")]
+    except (cohorts.DataUnavailable, cohorts.TableError) as error:
+        print(f"No data: {error}", file=sys.stderr)
+        return 3
+    for cohort in cells:
+        for protocol in PROTOCOLS:
+            start, name = time.perf_counter(), kept_as(cohort, protocol)
+            predictions = evaluate(BASELINES, cohort, protocol, args.jobs)
+            minutes = round((time.perf_counter() - start) / 60, 1)
+            archive.keep(name, predictions, protocol, cohort=cohort, seed=protocol.seed, minutes=minutes,
+                         processes=args.jobs)
+            for model, row in summary(predictions, protocol).iterrows():
+                print(f"{name}: {model}, macro-F1 {row['macro_f1']:.3f}", flush=True)
+    return 0
+
+
+def kept_as(cohort: Cohort, protocol: CrossValidation) -> str:
+    """Name of the experiment in the folder ``science``."""
+    return f"baselines_{cohort.cells['species'].iloc[0]}{'_by_donor' if protocol.grouped else ''}"
+
+
+def out_of_fold(cohort: Cohort, protocol: CrossValidation, n_jobs: int = 1) -> pd.DataFrame:
+    """Out-of-fold predictions of `BASELINES`: the kept ones of these cells, features and folds, or else made here.
+
+    Columns are those of `patchtype.evaluation.evaluate`.
+    """
+    try:
+        return archive.recall(kept_as(cohort, protocol), cohort, protocol)
+    except archive.ArchiveError:
+        return evaluate(BASELINES, cohort, protocol, n_jobs)
