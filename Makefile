@@ -72,7 +72,9 @@ $(EXECUTED): _build/executed/notebooks/%.ipynb: notebooks/%.md $(CODE) _build/se
 	@$(PRESS) run $<
 
 # These chapters are computed from kept predictions.
-_build/executed/notebooks/06_cross_species_transfer.ipynb: $(wildcard science/suite.json)
+_build/executed/notebooks/04_random_forest.ipynb: $(wildcard science/baselines_*.json)
+_build/executed/notebooks/05_attention_bilstm.ipynb: $(wildcard science/baselines_human*.json)
+_build/executed/notebooks/06_cross_species_transfer.ipynb: $(wildcard science/suite*.json)
 _build/executed/notebooks/07_own_cell.ipynb: $(wildcard science/classifier_*.json)
 _build/executed/notebooks/08_fair_transfer.ipynb: $(wildcard science/transfer_*.json)
 _build/executed/notebooks/09_better_model.ipynb: $(wildcard science/*.json)
@@ -138,11 +140,16 @@ test: book  ## build the book, then run every test
 test-fast: env  ## the quick tests only, without building
 	$(BIN)/python -m pytest -q -m "not slow and not browser and not network" --doctest-modules src tests
 
-.PHONY: mutants fuzz
+.PHONY: mutants fuzz hostile cheats
 mutants: env  ## put small errors into the code, one by one: does a quick test notice each?
 	@$(BIN)/python -m tests.mutants --jobs $(JOBS)
-fuzz: env  ## two minutes of harmed recordings, tables and notebooks (longer: python -m tests.fuzz --minutes 20)
-	@$(BIN)/python -m tests.fuzz
+FUZZ ?= --minutes 2
+fuzz: env  ## two minutes of harmed recordings, tables and notebooks (longer: make fuzz FUZZ="--minutes 20 --seed 1")
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
+hostile: env  ## twelve good cells, and every kind of file made to harm among them: what they cost the good ones
+	@$(BIN)/python -m tests.hostile
+cheats: env  ## answers that try to be marked right, behind bubblewrap and without it
+	@$(BIN)/python -m tests.cheats
 
 .PHONY: lint
 lint: env  ## code style, notebook pairs, numbers typed into prose, workflows
@@ -165,11 +172,15 @@ check-answers: env  ## each listed answer, right or wrong, against its check in 
 check-student: env  ## install the student's bundle, work through chapter 1 as a student does, hand in, grade
 	@$(BIN)/python -m tests.course.student
 
-.PHONY: check-wheel check-colab
-check-wheel: env  ## install the wheel alone on 3.11 and the newest other Python, say its size, classify a recording
+.PHONY: check-wheel check-colab check-platforms
+check-wheel: env  ## install the wheel alone on 3.11 and the newest other Python, classify a recording, run chapter 7
 	@WHEEL_PYTHONS=all $(BIN)/python -m pytest -q tests/test_wheel.py
+	@PRESS="$(PRESS)" .ci/alone pip _build/pip 07_own_cell
 check-colab: env  ## install the chapters' needs beside what Colab has into _build/colab, run each chapter alone there
 	@PRESS="$(PRESS)" .ci/alone colab _build/colab
+
+check-platforms:  ## which extras can be installed from wheels on Linux, macOS and Windows (needs uv)
+	@.ci/platforms
 
 .PHONY: clean
 clean:  ## remove everything built

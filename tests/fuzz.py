@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import re
+import resource
 import signal
 import sys
 import tempfile
@@ -24,6 +25,7 @@ import traceback
 import warnings
 from collections import Counter
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 
 import h5py
@@ -504,6 +506,19 @@ def fuzz(name: str, until: float, start: int) -> int:
     return 0
 
 
+def alone(name: str, minutes: float, start: int) -> int:
+    """Run one target in this process and print its figures; 1 when something was found."""
+    logging.disable(logging.ERROR)
+    warnings.simplefilter("ignore")
+    begun = time.monotonic()
+    found = fuzz(name, begun + 60 * minutes, start)
+    counts = ", ".join(f"{n:,} {what}" for what, n in COUNTS.items())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 10 if sys.platform == "linux" else 1 << 20)
+    print(f"{name}: {counts}; {time.monotonic() - begun:.0f} s, at most {peak:,.0f} MB; "
+          f"{'SOMETHING FOUND' if found else 'nothing found'}", flush=True)
+    return found
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("targets", nargs="*", default=list(TARGETS), help=f"default all: {', '.join(TARGETS)}")
@@ -512,17 +527,19 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if unknown := [name for name in args.targets if name not in TARGETS]:
         parser.error(f"found the target {unknown[0]!r}, expected one of {', '.join(TARGETS)}")
-    logging.disable(logging.ERROR)
-    warnings.simplefilter("ignore")
-    found = 0
-    for name in args.targets:
-        COUNTS.clear()
-        begun = time.monotonic()
-        found += (now := fuzz(name, begun + 60 * args.minutes / len(args.targets), args.seed))
-        counts = ", ".join(f"{n} {what}" for what, n in COUNTS.items())
-        print(f"{name}: {counts}; {time.monotonic() - begun:.0f} s; {'something found' if now else 'nothing found'}",
-              flush=True)
+    found, minutes = 0, args.minutes / len(args.targets)
+    for name in args.targets:  # each in a process of its own, whose crash is seen from here
+        process = get_context("spawn").Process(target=_exits, args=(name, minutes, args.seed))
+        process.start()
+        process.join()
+        if process.exitcode not in (0, 1):
+            print(f"{name}: CRASHED with status {process.exitcode}; what it read is in {KEPT}", flush=True)
+        found += process.exitcode != 0
     return int(found > 0)
+
+
+def _exits(*words) -> None:
+    sys.exit(alone(*words))
 
 
 if __name__ == "__main__":

@@ -7,25 +7,28 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from bookpress.binder import Line
 from bookpress.notebook import sources
-from bookpress.project import Project, read_json
+from bookpress.project import BookError, Project, read_json
 
 #: The most that a quick chapter may take: a reader's patience, and the memory of a free Binder session.
 SECONDS, MEGABYTES = 180, 2048
 
 
-def alone(project: Project, python: Path) -> Iterator[Line]:
-    """Run each chapter quickly with a kernel of ``python``, one at a time, and tell its time and memory.
+def alone(project: Project, python: Path, chapters: Collection[str] = ()) -> Iterator[Line]:
+    """Run each chapter, or those named, quickly with a kernel of ``python``; tell its time and memory.
 
     A chapter finds its own source beside it and nothing else of the repository: what it needs has to be installed.
     """
     environment = os.environ | {"HELPERS_QUICK": "1", "HELPERS_MEMORY_MB": str(2 * MEGABYTES)}
-    for source in sources(project):
+    found = [source for source in sources(project) if source.stem in chapters or not chapters]
+    if len(found) < len(chapters):
+        raise BookError(f"found {', '.join(chapters)}, expected names of chapters such as {sources(project)[0].stem}.")
+    for source in found:
         with tempfile.TemporaryDirectory(prefix="alone-") as folder:
             place = Project(Path(folder))
             place.notebooks.mkdir()

@@ -28,7 +28,8 @@ class Settings:
     ``package``: what pip installs where a chapter runs without the repository. ``packages``, ``kept``: packages
     below ``src`` and the folder of kept predictions that a bundle takes along.
     ``ledger``: ``"module:function"`` that makes the ledger's Markdown of all results. ``fingerprint``: one that
-    gives the data's hash. ``versions``: packages whose version the pages tell. ``cohorts``: what a chapter's
+    gives the data's hash. ``environment``: one that gives variable → value, of what the chapters' code is told by its
+    environment. ``versions``: packages whose version the pages tell. ``cohorts``: what a chapter's
     ``cohort`` may be; a page made from one of ``simulated`` says so. ``answers``: whether the pages have the answers
     to exercises. ``preview``: a picture that links to the book show. ``seconds``: what chapters take about, for the
     order in which a first build runs them. ``goals``: the most that a page or the book may have, see
@@ -40,6 +41,7 @@ class Settings:
     kept: str = "science"
     ledger: str = ""
     fingerprint: str = ""
+    environment: str = ""
     versions: tuple[str, ...] = ()
     cohorts: tuple[str, ...] = ("published", "simulated")
     simulated: tuple[str, ...] = ("simulated",)

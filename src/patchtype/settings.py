@@ -42,6 +42,19 @@ def build_folder() -> Path:
     return named_folder(BUILD, "_build")
 
 
+def environment() -> dict[str, str]:
+    """Variable → value for code that uses the library in another place: what is set here, and folders that are there.
+
+    Folders are absolute. `BUILD` is not among them: it is that of the other place.
+    """
+    import pooch
+
+    found = {variable: named(variable) for variable in (DATA, DANDI, SIMULATED, CELL_TYPES)}
+    found |= {CACHE: named(CACHE) or pooch.os_cache("interneuron-book"), SCIENCE: science_folder()}
+    folders = {variable: str(path.resolve()) for variable, path in found.items() if path and path.exists()}
+    return folders | ({COHORT: os.environ[COHORT]} if os.environ.get(COHORT) else {})
+
+
 def science_folder() -> Path:
     """The folder of kept experiments: that of `SCIENCE`, ``science`` beside the ``notebooks`` folder, or the package's.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import subprocess
 import sys
 import threading
@@ -12,7 +13,8 @@ import pytest
 
 from patchtype import settings
 from patchtype.cohorts import registry
-from patchtype.cohorts.registry import DataUnavailable, PublicFile, fetch
+from patchtype.cohorts.registry import DataUnavailable, PublicFile, fetch, public_files
+from patchtype.cohorts.tables import SCHEMAS
 
 CONTENT = b"cell,tau\n1,0.02\n" * 500
 
@@ -220,3 +222,17 @@ def test_with_data_the_published_cohort_is_chosen(monkeypatch):
     from patchtype.cohorts.cli import choose
 
     assert choose("") == "published"
+
+
+def test_the_files_are_told_as_lines_or_as_one_object(capsys):
+    from patchtype.__main__ import main
+
+    assert main(["data", "--list"]) == main(["data", "--list", "--json"]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    listed = json.loads(last)["files"]
+    assert [line.split()[0] for line in lines] == [row["name"] for row in listed] == list(public_files())
+    assert all(len(row["sha256"]) == 64 and row["rows"] is None for row in listed)
+    assert main(["data", "--json"]) == 0
+    found = {row["name"]: row["rows"] for row in json.loads(capsys.readouterr().out)["files"]}
+    assert found["LeeDalley_ephys_fx.csv"] == 704 and None not in found.values()
+    assert set(found) == set(SCHEMAS)

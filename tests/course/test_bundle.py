@@ -23,7 +23,7 @@ from bookpress.course.exercises import exercises
 from bookpress.course.plain import markdown, references, simplify
 from bookpress.hub import teaching_markdown
 from bookpress.notebook import pair, sources
-from bookpress.project import BookError, Project
+from bookpress.project import BookError, Project, Settings
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,8 @@ def test_a_bundle_holds_all_chapters_the_package_and_no_data(made, root):
         assert {f"{source.stem}.ipynb" for source in sources(Project(root))} <= names
         assert {"README.md", "requirements.txt", "LICENSE", "helpers/__init__.py", "patchtype/features.csv"} <= names
         assert not any("__pycache__" in name for name in names)
+        told = Settings.read(project.build / kind / "pyproject.toml")  # by which grading knows the book
+        assert (told.packages, told.environment) == (("patchtype", "helpers"), "patchtype.settings:environment")
         assert {f"science/{path.name}" for path in (root / "science").iterdir()} <= names
         # No public table.
         ours = ("patchtype/features.csv", "patchtype/recordings/definitions.csv", "patchtype/cohorts/simulated/",

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from patchtype.evaluation.explanations import ablation, integrated_gradients, measures, own_score, rank_agreement
+from patchtype.evaluation.explanations import ablation, measures, rank_agreement
 from patchtype.models.bilstm import BiLSTM
 from patchtype.models.table import logistic_regression
 from tests.models.conftest import make_cohort
@@ -33,10 +33,11 @@ def fitted():
 def test_shares_add_up_to_the_difference_from_the_mean_cell(inputs, pooling):
     cohort = make_cohort(n=120)
     model = BiLSTM(seed=0, inputs=inputs, pooling=pooling, epochs=4).fit(cohort)
-    shares = integrated_gradients(model, cohort)
+    shares = model.integrated_gradients(cohort)
     network, tokens = deepcopy(model.network).eval().double(), model.tokens.transform(cohort).double()
     with torch.no_grad():
-        here, there = (own_score(network, network.embed(t), torch.from_numpy(cohort.y)) for t in (tokens, 0 * tokens))
+        y = torch.from_numpy(cohort.y)
+        here, there = (network.log_probability(network.embed(each), y) for each in (tokens, 0 * tokens))
     np.testing.assert_allclose(shares.sum(axis=1), (here - there).numpy(), atol=1e-7)
     assert (here - there).abs().max() > 0.1
 
@@ -44,7 +45,7 @@ def test_shares_add_up_to_the_difference_from_the_mean_cell(inputs, pooling):
 def test_explaining_leaves_the_model_as_it_was(fitted):
     cohort = one_sided(2)
     before = fitted.predict_proba(cohort)
-    integrated_gradients(fitted, cohort)
+    fitted.integrated_gradients(cohort)
     np.testing.assert_array_equal(fitted.predict_proba(cohort), before)
 
 

@@ -62,7 +62,8 @@ def agree(anew: pd.DataFrame, name: str, predictions: pd.DataFrame, steps: int):
 
 
 #: One quick piece of each, by its place.
-PIECES = {"networks_mouse": 5, "layer_human": 1, "human_to_mouse": 0, "human_to_mouse_no_label": 0}
+PIECES = {"networks_mouse": 5, "layer_human": 1, "human_to_mouse": 0, "human_to_mouse_no_label": 0,
+          "nearby_settings": 0}
 
 
 @pytest.mark.slow

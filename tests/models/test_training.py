@@ -83,5 +83,5 @@ def test_the_other_species_weighs_what_it_is_said_to_and_goes_to_the_second_head
     for head, cells, some in ((network.heads[0], own, rows), (network.heads[1], other, extra_rows)):
         weights = head.class_weights(cells.counts(head.n_classes))
         parts.append(head.loss(network.encode(cells.x[some])[0], cells.y[some], weights))
-    joint = training._losses(network, own, other, 0.5)(rows, extra_rows)
+    joint = training._losses(network, own, other, 0.5, training.Plan())(rows, extra_rows)
     assert joint.item() == pytest.approx((parts[0] + 0.5 * parts[1]).item(), rel=1e-5)

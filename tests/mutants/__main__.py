@@ -3,10 +3,10 @@
 The list is ``mutants.toml``: a file of ``src``, a piece of its text that occurs once, what stands there instead,
 and the test that must fail. A mutant that changes nothing a test could see has ``equivalent``, the reason, instead of
 a test. Every test runs alone in a process forked from this one, which has the heavy libraries already; the changed
-text is given to the import and never written to the file. First each test runs on the code as it is, for a test that
-fails there notices nothing.
+text is given to that process's import and never written to the file, so a process that the test starts does not see
+it. First each test runs on the code as it is, for a test that fails there notices nothing.
 
-What was found is kept in ``_build/mutants.json``: a run that was stopped goes on there, and a mutant is run again when
+What was found is kept in ``_build/mutants.txt``: a run that was stopped goes on there, and a mutant is run again when
 its file or its test's file has changed. Words choose a part of the list: a mutant is run when one of them occurs in
 its file, in its text or in its test. Exit status 1 when a mutant survives without an explanation, cannot be put in, or
 has a test that does not pass by itself.
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import builtins
 import contextlib
+import gc
 import hashlib
 import importlib
 import importlib.machinery
@@ -32,12 +33,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("mutants.toml")
-KEPT = ROOT / "_build" / "mutants.json"
+KEPT = ROOT / "_build" / "mutants.txt"
 SECONDS = 120  # of processor time, after which an endless loop ends, and counts as noticed
-HEAVY = ("numpy", "pandas", "pandera.pandas", "scipy.stats", "scipy.optimize", "sklearn.ensemble", "sklearn.svm",
-         "sklearn.linear_model", "sklearn.model_selection", "imblearn.over_sampling", "joblib", "pooch", "tqdm.auto",
-         "torch", "pytest", "_pytest.assertion.rewrite", "playwright.sync_api", "hypothesis", "bs4", "nbformat",
-         "jupytext", "yaml", "distributed", "matplotlib.pyplot", "seaborn")
+HEAVY = ("numpy", "pandas", "pandera.pandas", "scipy.stats", "scipy.optimize", "scipy.signal", "sklearn.ensemble",
+         "sklearn.svm", "sklearn.linear_model", "sklearn.model_selection", "imblearn.over_sampling", "joblib", "pooch",
+         "tqdm.auto", "torch", "pytest", "_pytest.assertion.rewrite", "playwright.sync_api", "hypothesis", "bs4",
+         "nbformat", "jupytext", "yaml", "distributed", "dask", "matplotlib.pyplot", "seaborn", "pynwb", "pyabf",
+         "psutil", "safetensors.numpy", "ipfx.feature_vectors", "ipfx.data_set_features", "ipfx.dataset.create",
+         "ipfx.bin.run_feature_vector_extraction", "ipfx.stimulus_protocol_analysis", "ipfx.qc_feature_evaluator")
 
 
 def mutated(entry: dict) -> tuple[Path, str]:
@@ -80,13 +83,13 @@ def child(tests: list[str], change: tuple[Path, str] | None) -> int:
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS * len(tests))
         import pytest
 
         if change:
             put_in(*change)
         places = [str(ROOT / "tests" / test) for test in tests]
-        status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *places]))
+        status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *places]))
     finally:
         os._exit(status)
 
@@ -127,9 +130,9 @@ def room(entry: dict) -> str:
 
 def failing_alone(tests: list[str], jobs: int) -> set[str]:
     """The tests that do not pass on the code as it is."""
-    if not tests or [status for _, status in run([("all", tests, None)], 1)] == [0]:
-        return set()
-    return {test for test, status in run([(t, [t], None) for t in tests], jobs) if status != 0}
+    parts = [tests[k::jobs] for k in range(min(jobs, len(tests)))]
+    doubtful = [test for part, status in run([(part, part, None) for part in parts], jobs) if status for test in part]
+    return {test for test, status in run([(test, [test], None) for test in doubtful], jobs) if status != 0}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -141,8 +144,9 @@ def main(argv: list[str] | None = None) -> int:
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # plugins of installed packages take longer than most tests
     entries, start = chosen(args.words), time.monotonic()
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() and not args.again else {}
+    kept = set(KEPT.read_text().split()) if KEPT.exists() and not args.again else set()
     counts: dict[str, Counter] = {}
     work, wrong = [], []
 
@@ -171,6 +175,7 @@ def main(argv: list[str] | None = None) -> int:
                 importlib.import_module(name)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)
+        gc.freeze()  # what is here now is never looked through again
         known = len(entries) - len(work)
         print(f"{len(work)} mutants to run, {known} known or explained; some {len(work) * 4 // args.jobs // 60 + 1} "
               "min on an idle machine", flush=True)
@@ -183,9 +188,9 @@ def main(argv: list[str] | None = None) -> int:
     for n, status in run([each for each in work if each[1][0] not in failing], args.jobs):
         if status in (1, -signal.SIGPROF):
             count(entries[n], "killed")
-            kept[identity(entries[n])] = True
             KEPT.parent.mkdir(exist_ok=True)
-            KEPT.write_text(json.dumps(kept))
+            with KEPT.open("a") as file:
+                file.write(f"{identity(entries[n])}\n")
         else:
             count(entries[n], "survived", "survived" if status == 0 else f"ended with {status}, so nothing is known")
     total = sum(counts.values(), Counter())

@@ -371,6 +371,12 @@ def test_limits_are_where_the_sentence_says(code):
         assert verdict.RULES[code].check(flat(**outside)).startswith("found "), outside
 
 
+def test_one_sample_beyond_the_limits_is_enough():
+    cell = flat()
+    cell.prepared.recording.sweeps[0].v_mv[7000] = -201.0
+    assert verdict.RULES["voltage_out_of_range"].check(cell).startswith("found -201 to -70 mV")
+
+
 def test_the_resting_potential_is_that_before_the_step():
     cell = flat()
     for sweep in cell.prepared.recording.sweeps:

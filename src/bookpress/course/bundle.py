@@ -84,6 +84,7 @@ def write(project: Project, kind: str) -> Path:
             shutil.copy(project.root / name, folder)
         if kind == "instructor":
             teaching(project, folder, cited, pages)
+            write_text(folder / "pyproject.toml", told(project.root / "pyproject.toml"))
         for name, text in requirements(project).items():
             write_text(folder / name, text)
         write_text(folder / "README.md", readme(kind, project))
@@ -110,6 +111,12 @@ def teaching(project: Project, folder: Path, cited: Mapping[str, str], pages: st
     write_text(folder / "teaching" / "points.csv", "\n".join(rows) + "\n")
     if (project.build / "slides.html").is_file():
         shutil.copy(project.build / "slides.html", folder / "teaching")
+
+
+def told(path: Path) -> str:
+    """The table ``[tool.bookpress]`` of a ``pyproject.toml`` as it is written, by which grading knows the book."""
+    text = path.read_text("utf-8")
+    return re.search(r"^\[tool\.bookpress\]\n(?:[^\[\n].*\n|\n)*", text, re.MULTILINE)[0].rstrip() + "\n"
 
 
 def requirements(project: Project) -> dict[str, str]:

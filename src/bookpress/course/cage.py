@@ -18,14 +18,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-#: Packages that chapters and the student's process import, wherever they lie.
-PACKAGES = ("patchtype", "helpers", "bookpress")
-CACHE = "~/Library/Caches/interneuron-book" if sys.platform == "darwin" else "~/.cache/interneuron-book"
-#: Environment variables that name folders with data, and where data are when one is not set.
-FOLDERS = {
-    "HELPERS_DATA": "", "HELPERS_CACHE": CACHE, "HELPERS_SCIENCE": "science", "HELPERS_SIMULATED": "",
-    "HELPERS_DANDI": "", "HELPERS_CELL_TYPES": "",
-}  # fmt: skip
+from bookpress.project import Settings
+
 #: Where a run finds what earlier chapters left.
 BUILD = "HELPERS_BUILD"
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime",
@@ -34,21 +28,27 @@ SCRATCH_BYTES = 1 << 30
 SUBREAPER = 36  # Linux's PR_SET_CHILD_SUBREAPER
 
 
+@functools.cache
+def settings() -> Settings:
+    """Those of the book that this package lies in: a repository, with ``src`` between, or an unpacked bundle."""
+    above = [folder / "pyproject.toml" for folder in Path(__file__).resolve().parents[2:4]]
+    return Settings.read(next((path for path in above if path.is_file()), above[0]))
+
+
 def packages() -> dict[str, Path]:
-    """Name → folder of each of `PACKAGES` that is installed."""
-    found = {name: importlib.util.find_spec(name) for name in PACKAGES}
+    """Name → folder of each package that chapters and the student's process import, where it is installed."""
+    found = {name: importlib.util.find_spec(name) for name in (*settings().packages, "bookpress")}
     return {name: Path(spec.submodule_search_locations[0]) for name, spec in found.items() if spec}
 
 
-def data_folders(environment: Mapping[str, str]) -> dict[str, str]:
-    """Variable → folder, absolute, of the data folders that exist."""
-    named = {name: Path(environment.get(name) or default).expanduser() for name, default in FOLDERS.items()
-             if environment.get(name) or default}  # fmt: skip
-    return {name: str(folder.resolve()) for name, folder in named.items() if folder.is_dir()}
+def data() -> dict[str, str]:
+    """Variable → value of what the book's code is told by the environment: folders of data, above all."""
+    told = settings().call("environment")
+    return told() if told else {}
 
 
 def command(work: Path, data: Mapping[str, str], fd: int) -> tuple[list[str], dict[str, str]]:
-    """What starts the student's process in the folder ``work``, and its whole environment.
+    """What starts the student's process in the folder ``work``, and its whole environment, `data` among it.
 
     ``work`` holds ``lib`` with links to the packages, and ``_build``; under bubblewrap the process sees a copy
     in memory.
@@ -68,7 +68,7 @@ def command(work: Path, data: Mapping[str, str], fd: int) -> tuple[list[str], di
     bound += ["--ro-bind", str(left), "/tmp/_build/predictions"] if left.is_dir() else []
     for name, folder in packages().items():
         bound += ["--ro-bind", str(folder), f"{lib}/{name}"]
-    for folder in data.values():
+    for folder in filter(os.path.isdir, data.values()):
         bound += ["--ro-bind", folder, folder]
     return [*bound, "--chdir", "/tmp", "--", *start], environment
 

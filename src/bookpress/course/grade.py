@@ -90,7 +90,7 @@ def mark(
         (work / "lib").mkdir()
         for name, package in cage.packages().items():
             (work / "lib" / name).symlink_to(package)
-        environment = dict(os.environ) | cage.data_folders(os.environ)
+        environment = dict(os.environ) | cage.data()
         environment |= {
             cage.BUILD: f"{judges}/_build", "MPLBACKEND": "agg", "PYTHONWARNINGS": "ignore",
             "PYTHONPATH": os.pathsep.join(dict.fromkeys(str(package.parent) for package in cage.packages().values())),

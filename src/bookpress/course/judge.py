@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -86,7 +85,7 @@ def verdict(job: dict[str, Any]) -> dict[str, Any]:
     ``check``; ``answer``; ``limit_s``; ``memory_gb``; ``work``, a folder for the student's process.
     """
     ours, theirs = socket.socketpair()
-    words, environment = cage.command(Path(job["work"]), cage.data_folders(os.environ), theirs.fileno())
+    words, environment = cage.command(Path(job["work"]), cage.data(), theirs.fileno())
     cage.adopt()
     process = subprocess.Popen(
         words, env=environment, cwd=job["work"], pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL,

@@ -112,6 +112,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", action="store_true", help="keep the nested predictions in the folder science, too")
     parser.add_argument("--simulated", type=Path, metavar="DIR",
                         help="also say in the card how the simulated cells of this folder, made by extract, are named")
+    parser.add_argument("--json", action="store_true", help="print one JSON object with the figures instead")
 
 
 def _models(args: argparse.Namespace) -> int:
@@ -119,7 +120,7 @@ def _models(args: argparse.Namespace) -> int:
     from patchtype.classify.classifier import shipped
     from patchtype.evaluation import archive
 
-    folder, told = args.out or shipped(), {}
+    folder, told, made = args.out or shipped(), {}, {}
     for species in args.species or SPECIES:
         begun = time.process_time()
         model, nested = training.make(species)
@@ -127,7 +128,8 @@ def _models(args: argparse.Namespace) -> int:
         if args.keep:
             archive.keep(nesting.KEPT + species, nested, nesting.PROTOCOL, cohort=fitting.load(species),
                          steps=nesting.STEPS, cpu_minutes=round((time.process_time() - begun) / 60, 1))
-        for pattern, figures in model.about["figures"].items():
+        made[species] = model.about["figures"]
+        for pattern, figures in {} if args.json else made[species].items():
             print(f"{species}, {pattern}: macro-F1 {figures['macro_f1']:.3f}, calibration error "
                   f"{figures['calibration_error']:.3f}, answered {figures['answered']:.3f}", flush=True)
         told[species] = {"met": strangers.met(model), "detected": strangers.detected(model, nested),
@@ -135,7 +137,7 @@ def _models(args: argparse.Namespace) -> int:
         if args.simulated:
             told[species]["simulated"] = strangers.simulated(model, args.simulated)
     write_bytes(folder / "CARD.md", card.markdown(folder, told).encode())
-    print(f"weights and model card in {folder}")
+    print(json.dumps({"out": str(folder), "figures": made}) if args.json else f"weights and model card in {folder}")
     return DONE
 
 

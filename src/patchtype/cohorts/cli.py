@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from dataclasses import asdict
 
 from patchtype.cohorts.cohort import SOURCES
-from patchtype.cohorts.registry import DataAbsent, DataUnavailable, fetch, public_files
+from patchtype.cohorts.registry import DataAbsent, DataUnavailable, PublicFile, fetch, public_files
 from patchtype.cohorts.tables import SCHEMAS, TableError, read
 from patchtype.settings import COHORT
 
@@ -24,19 +26,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"print the cohort to use: that of {COHORT}, or else published where its tables can be had, or else "
         "simulated; what is found goes to standard error",
     )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a line per file")
 
 
 def main(args: argparse.Namespace) -> int:
     """Fetch, check and validate; prints a line per file. Exit 3 and one sentence when a file cannot be had."""
-    if args.list:
-        for row in public_files().values():
-            print(f"{row.name:<40} {row.bytes / 1e6:5.1f} MB  {row.holds}")
-        return 0
     try:
         if args.choose:
-            print(choose(os.environ.get(COHORT, "")))
+            cohort = choose(os.environ.get(COHORT, ""))
+            print(json.dumps({"cohort": cohort}) if args.json else cohort)
+        elif args.json:
+            found = [(row, None) for row in public_files().values()] if args.list else checked(args.all)
+            print(json.dumps({"files": [asdict(row) | {"rows": rows} for row, rows in found]}))
+        elif args.list:
+            for row in public_files().values():
+                print(f"{row.name:<40} {row.bytes / 1e6:5.1f} MB  {row.holds}")
         else:
-            check(args.all)
+            for each in checked(args.all):
+                print(told(*each), flush=True)
     except (DataUnavailable, TableError) as error:
         print(f"No data: {error}", file=sys.stderr)
         return NO_DATA
@@ -46,13 +53,19 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def check(everything: bool = False, out: TextIO | None = None) -> None:
-    """Fetch and validate the files, with a line for each on ``out`` (standard output)."""
+def checked(everything: bool = False) -> Iterator[tuple[PublicFile, int | None]]:
+    """Fetch and validate the files: each with the number of its rows, None where it is no table that is read here."""
     for row in public_files().values():
         if row.name in SCHEMAS:
-            print(f"{row.name:<40} {len(read(row.name)):>6,} rows, whole and valid", file=out)
+            yield row, len(read(row.name))
         elif everything:
-            print(f"{fetch(row.name).name:<40} {'':>6} whole", file=out)
+            fetch(row.name)
+            yield row, None
+
+
+def told(row: PublicFile, rows: int | None) -> str:
+    """The line for a file that was checked."""
+    return f"{row.name:<40} {'':>6} whole" if rows is None else f"{row.name:<40} {rows:>6,} rows, whole and valid"
 
 
 def choose(asked: str) -> str:
@@ -66,7 +79,8 @@ def choose(asked: str) -> str:
     if asked == "simulated":
         return asked
     try:
-        check(out=sys.stderr)
+        for each in checked():
+            print(told(*each), file=sys.stderr)
     except DataAbsent as error:
         if asked:
             raise

@@ -23,9 +23,6 @@ from patchtype.taxonomy import species_named
 
 #: The two definitions of the vector families; see `patchtype.recordings.extraction`.
 VECTOR_SETS = ("paper", "official")
-#: Columns that the published mouse cells have from the second table; see `patchtype.recordings.scalars`.
-_SECOND = ("hero_avg_rate", "hero_first_isi", "hero_isi_cv", "hero_median_isi", "hero_stim_amp",
-           "maximal_firing_rate", "rheo_width")
 _IDENTITY = ("cell_id", "passed", "explanation", "species", "subject_id")
 _CLASSES = {"mouse": taxonomy.MOUSE_SUBCLASSES, "human": taxonomy.HUMAN_SUBCLASSES}
 
@@ -113,7 +110,7 @@ def scalar_table(found: pd.DataFrame, feature_set: str) -> tuple[pd.DataFrame, d
     """
     # The published tables come from two extractions; recordings give the columns of both at once.
     joined = found.select_dtypes("number").astype(float)
-    joined = joined.assign(**{f"second_{name}": joined[name] for name in _SECOND if name in joined})
+    joined = joined.assign(**{f"second_{name}": joined[name] for name in families.SECOND_TABLE if name in joined})
     expressions = families.features()["mouse_expression"]
     given = [name for name, how in expressions.dropna().items() if set(re.findall(r"[a-z_]+[a-z]", how)) <= set(joined)]
     members = families.among(families.families(feature_set), given)

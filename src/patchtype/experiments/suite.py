@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, dest="folder",
                         help="where to write (default _build/suite, with family embedding _build/suite_embedding)")
     parser.add_argument("--keep", action="store_true", help="keep the predictions in the folder science, too")
+    parser.add_argument("--json", action="store_true", help="print the JSON object of suite.json instead of lines")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -68,11 +69,15 @@ def main(args: argparse.Namespace) -> int:
     predictions = run(mouse, human, protocol, args.stopping, args.jobs, inputs=args.inputs, grouped=args.grouped,
                       epochs=args.epochs, plan=Plan(precision=args.precision))
     seconds = time.perf_counter() - start
-    settings = {name: value for name, value in vars(args).items() if name not in ("folder", "keep", "command")}
-    write(args.folder or build_folder() / KEPT[args.inputs], predictions, protocol, seconds, settings)
+    settings = {name: value for name, value in vars(args).items() if name not in ("folder", "keep", "json", "command")}
+    folder = args.folder or build_folder() / KEPT[args.inputs]
+    write(folder, predictions, protocol, seconds, settings)
     if args.keep:
         archive.keep(KEPT[args.inputs], predictions, protocol, cohort=human, partner=archive.identity(mouse),
                      minutes=round(seconds / 60, 1), processes=args.jobs)
+    if args.json:
+        print((folder / "suite.json").read_text("utf-8"), end="")
+        return 0
     print(describe(predictions, protocol))
     print(f"{len(fold_scores(predictions))} fits in {seconds / 60:.1f} minutes on {args.jobs} processes")
     return 0

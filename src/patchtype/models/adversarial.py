@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from patchtype.cohorts import Cohort
 from patchtype.models.alignment import Scaled
 from patchtype.models.objectives import inverse_frequency
+from patchtype.models.training import descend
 
 
 class Reversal(torch.autograd.Function):
@@ -77,20 +78,21 @@ class Adversarial:
         network, n_classes = self.network.train(), self.network.classes[-1].out_features
         optimiser = torch.optim.AdamW(network.parameters(), lr=self.rate, weight_decay=self.weight_decay)
         weights = inverse_frequency(torch.bincount(y, minlength=n_classes))
-        if self.partner is not None:
-            x_partner, y_partner = _tensor(self.alignment.partner), torch.from_numpy(self.partner.y)
-            chance = torch.from_numpy(self.alignment.weights)
-        for step in range(self.steps):
-            rows = torch.randint(len(y), (self.batch,))
-            if self.partner is None:
-                loss = cross_entropy(network(x[rows]), y[rows], weight=weights)
-            else:
+        if self.partner is None:
+            batches = ((torch.randint(len(y), (self.batch,)),) for _ in range(self.steps))
+            descend(optimiser, batches, lambda rows: cross_entropy(network(x[rows]), y[rows], weight=weights))
+            return
+        x_partner, y_partner = _tensor(self.alignment.partner), torch.from_numpy(self.partner.y)
+        chance = torch.from_numpy(self.alignment.weights)
+
+        def drawn():
+            for step in range(self.steps):
+                rows = torch.randint(len(y), (self.batch,))
                 others = torch.multinomial(chance, self.batch, replacement=True)
                 strength = self.strength * min(1.0, 2 * step / self.steps)
-                loss = self._loss(x[rows], y[rows], x_partner[others], y_partner[others], weights, strength)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+                yield x[rows], y[rows], x_partner[others], y_partner[others], weights, strength
+
+        descend(optimiser, drawn(), self._loss)
 
     def _loss(self, x, y, x_partner, y_partner, weights, strength: float) -> torch.Tensor:
         hidden = self.network.encoder(torch.cat([x, x_partner]))

@@ -19,6 +19,7 @@ from torch import nn
 from patchtype.cohorts import Cohort
 from patchtype.models.family_transformer import FamilyTransformer
 from patchtype.models.family_values import FamilyValues, Values, join
+from patchtype.models.training import descend
 
 
 @dataclass(frozen=True)
@@ -117,16 +118,5 @@ def _epochs(network, loss_of, n: int, epochs: int, plan: EncoderPlan) -> list[fl
     steps = epochs * -(-n // plan.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=steps, pct_start=0.1)
     network.train()
-    history = []
-    for _ in range(epochs):
-        losses = []
-        for rows in torch.randperm(n).split(plan.batch):
-            optimiser.zero_grad()
-            loss = loss_of(rows)
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-        history.append(float(np.mean(losses)))
-    return history
+    return [descend(optimiser, ((rows,) for rows in torch.randperm(n).split(plan.batch)), loss_of, 1.0, schedule)
+            for _ in range(epochs)]

@@ -65,6 +65,11 @@ class FamilyBiLSTM(nn.Module):
     def forward(self, x: torch.Tensor, species: int = 0) -> torch.Tensor:
         return self.heads[species](self.encode(x)[0])
 
+    def log_probability(self, embedded: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """(N,) log probability of the class ``y`` of each cell, from its embedded tokens, see `embed`."""
+        log_p = torch.log_softmax(self.heads[0](self.pool(embedded)[0]), dim=1)
+        return log_p.gather(1, y[:, None]).squeeze(1)
+
 
 class HeadsAlone(nn.Module):
     """The heads of a network, on cell vectors that its resting encoder has computed once.

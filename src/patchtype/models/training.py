@@ -1,4 +1,4 @@
-"""One training loop for every network of the book: tensors in memory, early stopping on validation cells.
+"""The training loop of every network of the book, `descend`, and early stopping on validation cells around it.
 
 A step should cost its matrix products and little else. So there is no data loader, both species of a joint
 step go through the encoder as one batch, all parameters lie in one vector that is clipped and updated at once,
@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import ctypes
 import platform
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
 import torch
 from imblearn.over_sampling import SMOTE
+from torch import nn
 
 
 def accuracy(confusion: torch.Tensor) -> float:
@@ -85,6 +87,34 @@ class Cells:
         return Cells(torch.from_numpy(x).view(-1, *self.x.shape[1:]), torch.from_numpy(y))
 
 
+def descend(optimiser: torch.optim.Optimizer, batches: Iterable[tuple], loss_of: Callable[..., torch.Tensor],
+            clip: float | None = None, schedule=None, in_place: bool = False) -> float:
+    """One pass over ``batches``, a step of the optimiser for each; returns the mean loss.
+
+    Parameters
+    ----------
+    batches : what ``loss_of`` takes at each step; drawn as the steps come
+    clip : largest norm of the gradient of all parameters together
+    schedule : of the learning rate, moved on after each step
+    in_place : gradients are set to zero where they lie. Without it a parameter that a loss does not reach is left
+        alone, and does not decay.
+    """
+    parameters = [each for group in optimiser.param_groups for each in group["params"]]
+    total, steps = torch.zeros(()), 0
+    for batch in batches:
+        optimiser.zero_grad(set_to_none=not in_place)
+        loss = loss_of(*batch)
+        loss.backward()
+        if clip is not None:
+            nn.utils.clip_grad_norm_(parameters, clip)
+        optimiser.step()
+        if schedule is not None:
+            schedule.step()
+        total += loss.detach()
+        steps += 1
+    return float(total) / steps
+
+
 def train(network, cells: Cells, validation: Cells, plan: Plan, generator: torch.Generator, extra: Cells | None = None,
           extra_weight: float = 0.5) -> list[dict]:
     """Train in place and leave the weights of the best validation epoch; returns the history of epochs.
@@ -94,25 +124,17 @@ def train(network, cells: Cells, validation: Cells, plan: Plan, generator: torch
     """
     keep_freed_memory()
     score = STOPPING[plan.stop_on]
-    loss_of = _losses(network, cells, extra, extra_weight)
+    loss_of = _losses(network, cells, extra, extra_weight, plan)
     best, waited, history = -1.0, 0, []
     with _as_one_vector(network) as flat:
         kept = flat.detach().clone()
         optimiser = torch.optim.AdamW([flat], lr=plan.rate, weight_decay=plan.weight_decay, fused=True)
         for epoch in range(plan.epochs):
             network.train()
-            total, steps = torch.zeros(()), 0
-            for rows in _steps(len(cells.y), 0 if extra is None else len(extra.y), plan.batch, generator):
-                flat.grad.zero_()
-                with _precision(plan):
-                    loss = loss_of(*rows)
-                loss.backward()
-                flat.grad.mul_((plan.clip / (flat.grad.norm() + 1e-6)).clamp(max=1.0))
-                optimiser.step()
-                total += loss.detach()
-                steps += 1
+            steps = _steps(len(cells.y), 0 if extra is None else len(extra.y), plan.batch, generator)
+            loss = descend(optimiser, steps, loss_of, plan.clip, in_place=True)
             value = score(_confusion(network, validation, plan))
-            history.append({"epoch": epoch, "loss": float(total) / steps, plan.stop_on: value})
+            history.append({"epoch": epoch, "loss": loss, plan.stop_on: value})
             if value > best:
                 best, waited = value, 0
                 kept.copy_(flat.detach())
@@ -161,11 +183,12 @@ def _precision(plan: Plan):
     return torch.autocast("cpu", torch.bfloat16, enabled=plan.precision == "bfloat16")
 
 
-def _losses(network, cells: Cells, extra: Cells | None, extra_weight: float):
+def _losses(network, cells: Cells, extra: Cells | None, extra_weight: float, plan: Plan):
     """The loss of one step, given the rows of its own cells and, with ``extra``, of the other species."""
     head = network.heads[0]
     weights = head.class_weights(cells.counts(head.n_classes))
 
+    @_precision(plan)
     def own(rows):
         return head.loss(network.encode(cells.x.index_select(0, rows))[0].float(), cells.y[rows], weights)
 
@@ -176,6 +199,7 @@ def _losses(network, cells: Cells, extra: Cells | None, extra_weight: float):
 
     x = torch.cat([cells.x, extra.x])
 
+    @_precision(plan)
     def joint(rows, extra_rows):
         both = network.encode(x.index_select(0, torch.cat([rows, extra_rows + len(cells.x)])))[0].float()
         mine, theirs = both[: len(rows)], both[len(rows):]

@@ -24,6 +24,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from patchtype.families import VECTOR_FAMILIES
 from patchtype.recordings.ipfx import (
     FeatureError,
     SpikeTrainFeatureExtractor,
@@ -43,10 +44,7 @@ TRAINS = MappingProxyType({
     "spiking_threshold_v": "threshold_v", "spiking_peak_v": "peak_v", "spiking_width": "width",
     "spiking_fast_trough_v": "fast_trough_v", "spiking_upstroke_downstroke_ratio": "upstroke_downstroke_ratio",
 })
-PAPER_WIDTHS = MappingProxyType({
-    "first_ap_v": 150, "first_ap_dv": 149, "isi_shape": 100, "inst_freq": 150, **dict.fromkeys(TRAINS, 150),
-    "step_subthresh": 417, "subthresh_norm": 139, "psth": 150,
-})
+PAPER_WIDTHS = MappingProxyType({family: width for family, (_, width) in VECTOR_FAMILIES.items()})
 OFFICIAL_WIDTHS = MappingProxyType({
     "first_ap_v": 450, "first_ap_dv": 447, "isi_shape": 100, "inst_freq": 300, **dict.fromkeys(TRAINS, 300),
     "step_subthresh": 700, "subthresh_norm": 140, "psth": 120,

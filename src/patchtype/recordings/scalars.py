@@ -36,13 +36,7 @@ PUBLISHED = (
     "adaptation", "latency", "avg_isi",
     *(f"{feature}_{protocol}" for protocol in ("long_square", "ramp", "short_square") for feature in _SPIKE),
 )
-#: Columns of the second published mouse table that the first one lacks. Its spike width (s) was measured
-#: behind a 1 kHz filter, this one behind none.
-SECOND = (
-    "hero_avg_rate", "hero_first_isi", "hero_isi_cv", "hero_median_isi", "hero_stim_amp", "maximal_firing_rate",
-    "rheo_width",
-)
-SCALARS = PUBLISHED + SECOND
+SCALARS = PUBLISHED + families.SECOND_TABLE
 
 LIMIT_PA = -100.0  # input resistance and time constant come from smaller steps, as in the published tables
 FURTHER_PA = -200.0  # or, where there is none, from the smallest, if it is not larger than this
