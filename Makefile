@@ -72,7 +72,9 @@ $(EXECUTED): _build/executed/notebooks/%.ipynb: notebooks/%.md $(CODE) _build/se
 	@$(PRESS) run $<
 
 # These chapters are computed from kept predictions.
-_build/executed/notebooks/06_cross_species_transfer.ipynb: $(wildcard science/suite.json)
+_build/executed/notebooks/04_random_forest.ipynb: $(wildcard science/baselines_*.json)
+_build/executed/notebooks/05_attention_bilstm.ipynb: $(wildcard science/baselines_human*.json)
+_build/executed/notebooks/06_cross_species_transfer.ipynb: $(wildcard science/suite*.json)
 _build/executed/notebooks/07_own_cell.ipynb: $(wildcard science/classifier_*.json)
 _build/executed/notebooks/08_fair_transfer.ipynb: $(wildcard science/transfer_*.json)
 _build/executed/notebooks/09_better_model.ipynb: $(wildcard science/*.json)
@@ -170,11 +172,15 @@ check-answers: env  ## each listed answer, right or wrong, against its check in 
 check-student: env  ## install the student's bundle, work through chapter 1 as a student does, hand in, grade
 	@$(BIN)/python -m tests.course.student
 
-.PHONY: check-wheel check-colab
-check-wheel: env  ## install the wheel alone on 3.11 and the newest other Python, say its size, classify a recording
+.PHONY: check-wheel check-colab check-platforms
+check-wheel: env  ## install the wheel alone on 3.11 and the newest other Python, classify a recording, run chapter 7
 	@WHEEL_PYTHONS=all $(BIN)/python -m pytest -q tests/test_wheel.py
+	@PRESS="$(PRESS)" .ci/alone pip _build/pip 07_own_cell
 check-colab: env  ## install the chapters' needs beside what Colab has into _build/colab, run each chapter alone there
 	@PRESS="$(PRESS)" .ci/alone colab _build/colab
+
+check-platforms:  ## which extras can be installed from wheels on Linux, macOS and Windows (needs uv)
+	@.ci/platforms
 
 .PHONY: clean
 clean:  ## remove everything built

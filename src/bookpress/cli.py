@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--quick", action="store_true", help="open with quick = True, as on Binder")
     elif command == "check-alone":
         parser.add_argument("python", type=Path, help="the interpreter whose packages the chapters find")
+        parser.add_argument("chapters", nargs="*", help="chapters such as 01_data; all when left out")
     if command in ("summary", "check-html", "check-prose", "check-book"):
         parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--root", type=Path, default=Path("."), help="folder that holds _toc.yml")
@@ -145,7 +146,7 @@ def _check_binder(project: Project, args: argparse.Namespace) -> int:
 def _check_alone(project: Project, args: argparse.Namespace) -> int:
     from bookpress.alone import alone
 
-    return _told(alone(project.check(), args.python))
+    return _told(alone(project.check(), args.python, args.chapters))
 
 
 def _told(lines: Iterable[Line]) -> int:

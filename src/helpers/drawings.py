@@ -13,7 +13,7 @@ from helpers.figures import ACCENTS, SUBCLASS_COLOURS
 def box(ax, x: float, y: float, words: str, width: float, height: float, colour) -> None:
     """A box with its middle at (x, y), its words inside."""
     corner, look = (x - width / 2, y - height / 2), "round,pad=0,rounding_size=0.08"
-    ax.add_patch(FancyBboxPatch(corner, width, height, look, facecolor="white", edgecolor=colour, linewidth=1.4))
+    ax.add_patch(FancyBboxPatch(corner, width, height, look, facecolor="none", edgecolor=colour, linewidth=1.4))
     ax.text(x, y, words, ha="center", va="center", linespacing=1.4)
 
 
@@ -53,7 +53,7 @@ def cell_flow(ax, rows: dict[str, Sequence[str]], folds: int = 5) -> None:
         for x, words in enumerate(row):
             box(ax, 2.1 * x + 0.9, -y - 0.5, words, 1.6, 0.72, colour)
             arrow(ax, (2.1 * x + 1.75, -y - 0.5), (2.1 * x + 2.05, -y - 0.5))
-        fills = ["white"] * (folds - 1) + [colour]
+        fills = ["none"] * (folds - 1) + [colour]
         ax.bar(6.7 + 0.4 * np.arange(folds), 0.5, 0.34, bottom=-y - 0.75, color=fills, edgecolor=colour)
         ax.text(6.5, -y - 0.12, "train on four, test on one", va="center", fontsize="small")
     ax.set_axis_off()
@@ -68,7 +68,7 @@ def network(ax, widths: dict[str, int], classes: Sequence[str], sizes: dict[str,
     ax.set(xlim=(-3.6, n), ylim=(-0.9, 5.4))
     for x, (family, width) in enumerate(widths.items()):
         ax.text(x, -0.95, family, rotation=40, ha="right", va="top", rotation_mode="anchor")
-        fills, bottom = [ACCENTS[2]] * width + ["white"] * (widest - width), np.arange(widest) * 1.3 / widest - 0.8
+        fills, bottom = [ACCENTS[2]] * width + ["none"] * (widest - width), np.arange(widest) * 1.3 / widest - 0.8
         ax.bar([x] * widest, 1.1 / widest, 0.5, bottom=bottom, color=fills, edgecolor=ACCENTS[2], linewidth=0.8)
         ax.plot([x, x], [0.6, 1.2], color="#999999", linewidth=1)
         box(ax, x, 1.65, "", 0.7, 0.8, ACCENTS[1])

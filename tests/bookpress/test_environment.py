@@ -155,7 +155,7 @@ def test_post_build_fails_without_data(root, tmp_path):
     done = subprocess.run([root / "postBuild"], cwd=tmp_path, env=environment)
     assert done.returncode == 3
     assert (tmp_path / "data").read_text() == "data --all\n"
-    for path in ("postBuild", ".ci/run", ".ci/report", ".ci/lock"):
+    for path in ("postBuild", *sorted((root / ".ci").iterdir())):
         subprocess.run(["bash", "-n", path], cwd=root, check=True)
 
 
@@ -167,6 +167,7 @@ def test_who_and_where_stands_in_one_file_and_is_the_same_everywhere(root, wante
     assert pages == f"https://{owner}.github.io/{name}"
     config = yaml.safe_load((root / "_config.yml").read_text())
     assert config["repository"]["url"] == repository
+    assert config["repository"]["branch"] in ("main", f"v{citation['version']}")
     assert config["author"] == " and ".join(who["name"] for who in citation["authors"])
     assert wanted["project"]["version"] == citation["version"] == patchtype.__version__
     assert wanted["project"]["urls"]["Repository"] == repository
@@ -215,6 +216,25 @@ def test_only_what_was_tested_on_the_published_cells_is_deployed_or_released(wor
         assert "test" in jobs[writer]["needs"]
         assert "make" not in " ".join(step.get("run", "") for step in jobs[writer]["steps"])
         assert {key for key, job in jobs.items() if "write" in job.get("permissions", {}).values()} == {writer}
+
+
+def test_a_renewed_lock_is_a_request_of_what_was_tested(workflows):
+    jobs = workflows["weekly"]["jobs"]
+    words = [step.get("run", "") for step in jobs["newest"]["steps"]]
+    assert words.index("HELPERS_COHORT=published bash .ci/run") > words.index("rm requirements.txt && make lock")
+    assert jobs["renew"]["needs"] == "newest"
+    assert not re.search(r"make |pip |python", " ".join(step.get("run", "") for step in jobs["renew"]["steps"]))
+
+
+def test_a_publisher_that_answers_no_program_is_not_asked(root):
+    """Each reference is either asked for where it is, or, for those publishers, its DOI at the registry of DOIs."""
+    ignored = yaml.safe_load((root / "_config.yml").read_text())["sphinx"]["config"]["linkcheck_ignore"]
+    dois = re.findall(r"doi = \{([^}]+)\}", (root / "book" / "references.bib").read_text())
+    spared = [doi for doi in dois if any(re.match(pattern, f"https://doi.org/{doi}") for pattern in ignored)]
+    assert "10.1016/j.cell.2020.09.057" in spared and "10.21105/joss.00861" not in spared
+    asked = subprocess.run(["grep", "-oP", r"doi = \{\K[^}]+", root / "book" / "references.bib"], capture_output=True,
+                           text=True, check=True).stdout.split()
+    assert asked == dois and r"doi = \{\K[^}]+" in (root / ".ci" / "dois").read_text()
 
 
 def test_a_weekly_failure_is_told_once(root, tmp_path):

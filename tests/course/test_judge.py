@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -15,9 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookpress.course import cage
+from bookpress.course import cage, judge, pupil
 from bookpress.course.exercises import exercises
-from bookpress.course.grade import mark
+from bookpress.course.grade import _job, mark
 from bookpress.course.wire import Other, WireError, decode, encode, raised, receive
 from bookpress.project import Settings
 
@@ -226,6 +229,7 @@ def test_any_bytes_on_the_line_are_a_message_or_an_error(data):
 @pytest.mark.parametrize(
     "value",
     [[], {"t": "array", "dtype": "O", "shape": [-1], "v": []}, {"t": "array", "dtype": "|O", "shape": [1], "v": "AAAA"},
+     {"t": "array", "dtype": "<U1", "shape": [1], "v": "QQAAAA=="},
      {"t": "dict", "v": [[{"t": "list", "v": []}, 1]]}, {"t": "frame", "v": [], "index": 3, "columns": 4}, {}],
 )  # fmt: skip
 def test_what_no_encoder_writes_is_refused(value):
@@ -249,15 +253,51 @@ def test_what_a_student_raises_is_no_verdict():
     assert type(raised("ValueError", "x")) is ValueError and type(raised("SystemExit", "x")) is RuntimeError
 
 
-@pytest.mark.slow
-def test_no_answer_is_not_the_chapters_own():
-    """The chapter itself gives a name that the exercise asks for."""
-    cells = [("code", "name = 'Sst'", []), ("markdown", "### Exercise 1: Name", []),
-             ("code", "# BEGIN SOLUTION\nname = name + '!'\n# END SOLUTION", ["solution"]),
-             ("code", "assert name == 'Sst!', 'Add a mark.'", ["check"])]
-    chapter = notebook(*cells)
-    (exercise,) = exercises(chapter, "x")
-    assert mark(chapter, exercise, "pass").reason == "Add a mark."
+def judged_here(code, check=CHECK):
+    """What the judge says, with the student's side in a thread: the same words on the line, and no wall."""
+    def serve():
+        receive(theirs)
+        pupil.serve(theirs)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        job = _job(CHAPTER, EXERCISE, code) | {"check": check, "limit_s": 20, "memory_gb": 1}
+        try:
+            return judge._judge(job, judge.Line(ours))
+        finally:
+            ours.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+@pytest.mark.parametrize(("code", "reason"), [
+    ("def twice(x):\n    return np.asarray(x) + x\n\nname = 'Sncg'", ""), (WRONG, "Twice, please."),
+    ("def twice(x):\n    return base * x\n\nname = 'Vip'", "Name Sst."),
+    ("def twice(x):\n    return base * x", "the answer gives no `name`"),
+    ("raise NotImplementedError('Exercise 1: replace')", "not answered"),
+    ("1 / 0", "ZeroDivisionError: division by zero"),
+])
+def test_the_judge_goes_by_values_alone(monkeypatch, code, reason):
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # the student's side puts its own there
+    assert judged_here(code) == {"passed": not reason, "reason": reason}
+
+
+def test_a_message_that_trickles_ends_with_the_time():
+    def trickle():
+        theirs.sendall(struct.pack("!Q", 1000))
+        for _ in range(40):
+            time.sleep(0.02)
+            theirs.sendall(b"x")
+        theirs.close()
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        with pytest.raises(TimeoutError):
+            receive(ours, 0.3)
+        thread.join()
 
 
 def test_the_cage_is_told_by_the_book_what_its_code_needs(monkeypatch, tmp_path):

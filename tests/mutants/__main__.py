@@ -3,8 +3,8 @@
 The list is ``mutants.toml``: a file of ``src``, a piece of its text that occurs once, what stands there instead,
 and the test that must fail. A mutant that changes nothing a test could see has ``equivalent``, the reason, instead of
 a test. Every test runs alone in a process forked from this one, which has the heavy libraries already; the changed
-text is given to the import and never written to the file. First each test runs on the code as it is, for a test that
-fails there notices nothing.
+text is given to that process's import and never written to the file, so a process that the test starts does not see
+it. First each test runs on the code as it is, for a test that fails there notices nothing.
 
 What was found is kept in ``_build/mutants.txt``: a run that was stopped goes on there, and a mutant is run again when
 its file or its test's file has changed. Words choose a part of the list: a mutant is run when one of them occurs in

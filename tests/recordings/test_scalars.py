@@ -116,20 +116,20 @@ def test_a_cell_that_fires_at_rest_has_its_rheobase_with_a_note():
     assert dict(found.notes)["fires_at_rest"].startswith("found 2 action potentials without a step")
 
 
-def slow_train(rise_s):
-    """Five peaks of 50 mV that rise so slowly; at 50 kHz."""
+def slow_train(rise_s, height=50):
+    """Five peaks of so many mV that rise so slowly; at 50 kHz."""
     t = np.arange(50_000) / 50_000
     v = np.full(len(t), -60.0)
     for start in (0.2, 0.3, 0.4, 0.5, 0.6):
         inside = (t >= start) & (t < start + 2 * rise_s)
-        v[inside] = -60 + 50 * np.sin(np.pi * (t[inside] - start) / (2 * rise_s)) ** 2
+        v[inside] = -60 + height * np.sin(np.pi * (t[inside] - start) / (2 * rise_s)) ** 2
     return t, v + np.random.default_rng(0).normal(0, 0.02, len(t))
 
 
-@pytest.mark.parametrize("rise_s", [0.0045, 0.0075])
-def test_slow_action_potentials_are_counted(rise_s):
-    """50 mV in 4.5 ms is 17 mV/ms at its steepest, in 7.5 ms it is 10, both below ipfx's cutoff."""
-    t, v = slow_train(rise_s)
+@pytest.mark.parametrize("height", [50, 35])
+def test_slow_action_potentials_are_counted(height):
+    """50 mV in 4.5 ms is 17 mV/ms at its steepest, 35 mV is 12, both below ipfx's cutoff."""
+    t, v = slow_train(0.0045, height)
     extractor = SpikeExtractor(start=0.1, end=0.9)
     assert len(extractor.process(t, v, 0 * v)) == 0
     spikes, lost = with_slow(extractor, t, v, 0 * v)
