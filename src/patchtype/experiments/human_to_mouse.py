@@ -1,7 +1,7 @@
 """The other direction: do human cells help to name mouse cells when those are few, and without any mouse label?
 
-Regimes, folds and samples are those of the comparison on transfer, with the species exchanged. All human cells may
-help; the mouse cells are those of development donors.
+Regimes are those of the comparison on transfer, with the species exchanged. All human cells may help; the mouse cells
+are those of development donors.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 
 from patchtype.cohorts import Cohort
 from patchtype.evaluation.predictions import as_table, one_fold
-from patchtype.evaluation.sizes import SIZES, Sample
+from patchtype.evaluation.sizes import Sample
 from patchtype.experiments.better_model import SEED, ZERO_SHOT
 from patchtype.experiments.confounds import QUICK, average
 from patchtype.experiments.experiment import Experiment, Piece, development, everyone
@@ -30,8 +30,10 @@ from patchtype.models.zero_shot import ZeroShot
 ALONE, ADVISED = "average of plain models", "average with human-model probabilities"
 NETWORK_ALONE, PLAIN = "mouse only", "plain model"
 
-#: Most labelled mouse cells that networks are trained with: they cost most, and help is needed where cells are few.
-FEW = 100
+FOLDS = base(2)
+
+#: Labelled mouse cells, 0 for all; networks, which cost most, are trained with at most `FEW`.
+SIZES, FEW = (25, 100, 400, 0), 100
 
 #: Settings of the label-free model near its own, which is among them.
 NEARBY = {
@@ -83,7 +85,7 @@ def few_labels(data, cells: Cohort) -> Iterator[Piece]:
         NETWORK_ALONE: networks.pop("human only"), **networks,
     }
     for size in SIZES:
-        for fold in Sample(base(), size).folds(cells):
+        for fold in Sample(FOLDS, size).folds(cells):
             for name, build in models.items():
                 if 0 < size <= FEW or name in (ALONE, ADVISED):
                     yield partial(_sized, size, name, build, cells, fold)
@@ -114,7 +116,7 @@ def _named(name: str, setting: dict, human: Cohort, cells: Cohort, own: pd.DataF
 
 
 EXPERIMENTS = {
-    "human_to_mouse": Experiment(target, base(), few_labels, steps=100),
+    "human_to_mouse": Experiment(target, FOLDS, few_labels, steps=100),
     "human_to_mouse_no_label": Experiment(
         target, "human labels only, transductive on mouse development cells", no_label),
 }

@@ -1,8 +1,8 @@
 """What the experimenter knows: is the cortical layer of a human cell worth telling the model?
 
 The layer is one more feature, beside a control in which the layers are dealt out anew among the cells. Whoever
-chose where to record also chose, in part, which subclasses to find, so a gain may be of the sampling. Hence the
-same question again within acute and within cultured slices. Development donors only, ten repeats.
+chose where to record also chose, in part, which subclasses to find, so a gain may be of the sampling. Development
+donors only, ten repeats.
 """
 
 from __future__ import annotations
@@ -43,26 +43,11 @@ def quick_average(seed: int) -> Average:
     return Average({name: TABLE_MEMBERS[name] for name in QUICK_MEMBERS}, seed, each=True)
 
 
-def _pieces(data, cells: Cohort, control: bool = False) -> Iterator[Piece]:
+def _pieces(data, cells: Cohort) -> Iterator[Piece]:
     told = with_layer(cells)
     for fold in FOLDS.folds(cells):
-        shown = {PLAIN: cells, LAYER: told}
-        if control:
-            shown[PERMUTED] = with_layer(cells, seed=fold.repeat)
-        for name, cohort in shown.items():
-            yield partial(one_fold, name, quick_average, cohort, fold)
+        for name, shown in ((PLAIN, cells), (LAYER, told), (PERMUTED, with_layer(cells, seed=fold.repeat))):
+            yield partial(one_fold, name, quick_average, shown, fold)
 
 
-def _within(condition: str):
-    def cells(data) -> Cohort:
-        dev = development(data["human"])
-        return dev.take((dev.cells["condition"] == condition).to_numpy())
-
-    return cells
-
-
-EXPERIMENTS = {
-    "layer_human": Experiment(lambda data: development(data["human"]), FOLDS, partial(_pieces, control=True)),
-    "layer_acute": Experiment(_within("acute"), FOLDS, _pieces),
-    "layer_culture": Experiment(_within("culture"), FOLDS, _pieces),
-}
+EXPERIMENTS = {"layer_human": Experiment(lambda data: development(data["human"]), FOLDS, _pieces)}
