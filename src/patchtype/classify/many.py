@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
-from functools import cache
-from multiprocessing import get_context
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -157,24 +153,10 @@ def _results(todo: list[sources.Asset], question: Question, jobs: int) -> Iterat
         for asset in todo:
             yield asset, _safely(work, asset, question)
         return
-    left = {asset.cell_id: asset for asset in todo}
-    with contextlib.suppress(BrokenProcessPool):
-        for asset, found in _pooled(list(left.values()), question, min(jobs, len(left))):
-            del left[asset.cell_id]
-            yield asset, found
-    for asset in left.values():  # one of them brought its process down; alone it is seen which
-        try:
-            yield from _pooled([asset], question, 1)
-        except BrokenProcessPool:
-            yield asset, lost(asset, question, "worker_lost", "the process that worked on it ended; run again, with "
-                              "more memory")
-
-
-def _pooled(assets: list[sources.Asset], question: Question, jobs: int) -> Iterator[tuple[sources.Asset, dict]]:
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        futures = {pool.submit(_safely, work, asset, question): asset for asset in assets}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+    answered = partial(_safely, work, question=question)
+    for asset, found in batch.in_processes(answered, todo, min(jobs, len(todo))):
+        yield asset, found or lost(asset, question, "worker_lost", "the process that worked on it ended; run again, "
+                                   "with more memory")
 
 
 def _safely(what: Callable, asset: sources.Asset, question: Question) -> dict:

@@ -260,6 +260,20 @@ def check_sweeps(prepared: Prepared) -> pd.DataFrame:
         columns=["position", "sweep_number", "kind", "tags", "passed", "fails"])
 
 
+def align(sweeps: SweepSet) -> None:
+    """Time zero at the start of each sweep's experiment epoch, as `SweepSet.align_to_start_of_epoch` has it.
+
+    Sweeps that share their times share the new ones, too: to write these anew for each would cost as much as to
+    look for spikes.
+    """
+    times: dict[tuple[int, int], np.ndarray] = {}
+    for sweep in sweeps.sweeps:
+        key = id(sweep._t), sweep.epochs["experiment"][0]
+        if key not in times:
+            times[key] = sweep._t - key[1] * (1.0 / sweep.sampling_rate)
+        sweep._t = times[key]
+
+
 @dataclass
 class Window:
     """The sweeps of one kind, aligned, and their stimulus window (s)."""
@@ -280,7 +294,7 @@ def aligned(prepared: Prepared, kind: str) -> Window | None:
     if not positions:
         return None
     sweeps = prepared.sweep_set(positions)
-    sweeps.align_to_start_of_epoch("experiment")
+    align(sweeps)
     first = sweeps.sweeps[0]
     start, end = first.epochs["stim"]
     return Window(sweeps, [prepared.number(k) for k in positions], float(first.t[start]), float(first.t[end]))

@@ -23,7 +23,7 @@ from patchtype.recordings.ipfx import (
     subthresh_features,
 )
 from patchtype.recordings.ipfx import time_series_utils as tsu
-from patchtype.recordings.protocols import Prepared, window
+from patchtype.recordings.protocols import Prepared, align, window
 from patchtype.recordings.spikes import SpikeExtractor, width_suprathreshold, with_slow
 
 _SPIKE = (
@@ -167,7 +167,7 @@ class _Steps:
     def __init__(self, prepared: Prepared, positions: list[int], as_published: bool = False):
         self.numbers = [prepared.number(k) for k in positions]
         sweeps = prepared.sweep_set(positions)
-        sweeps.align_to_start_of_epoch("experiment")
+        align(sweeps)
         self.sweeps = sweeps.sweeps
         self.start, self.end = window(self.sweeps[0])
         self.baseline_s = prepared.baseline_s
@@ -472,7 +472,7 @@ def _means(chosen: list[tuple[int, pd.Series, float]]) -> dict[str, float]:
 
 def _ramps(prepared: Prepared, positions: list[int], found: Measured, as_published: bool) -> None:
     sweeps = prepared.sweep_set(positions)
-    sweeps.align_to_start_of_epoch("experiment")
+    align(sweeps)
     start, _ = window(sweeps.sweeps[0])
     chosen = _first_spikes(sweeps.sweeps, SpikeExtractor(start=start))
     if not chosen:
@@ -486,7 +486,7 @@ def _ramps(prepared: Prepared, positions: list[int], found: Measured, as_publish
 
 def _short_squares(prepared: Prepared, positions: list[int], found: Measured, as_published: bool) -> None:
     sweeps = prepared.sweep_set(positions)
-    sweeps.align_to_start_of_epoch("experiment")
+    align(sweeps)
     start, _ = window(sweeps.sweeps[0])
     # A short strong pulse moves the membrane fast by itself; the cutoff is raised above that.
     try:
