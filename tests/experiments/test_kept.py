@@ -147,6 +147,7 @@ def test_the_papers_mouse_protocol():
     assert (len(folds), len(folds[0].test), len(inner), len(held)) == (10, 100, 300, 100)
 
 
+@pytest.mark.slow
 def test_a_goal_scored_on_the_donors_that_chose_the_method_gets_no_verdict_but_tuned():
     table = goals.table(published())
     tuned = table["scored on"].str.startswith("development") & (table["needed"] > 0)  # a gain was not chosen for
