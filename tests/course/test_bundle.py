@@ -54,12 +54,16 @@ def test_a_bundle_holds_all_chapters_the_package_and_no_data(made, root):
         assert {f"{source.stem}.ipynb" for source in sources(Project(root))} <= names
         assert {"README.md", "requirements.txt", "LICENSE", "helpers/__init__.py", "patchtype/features.csv"} <= names
         assert not any("__pycache__" in name for name in names)
+        assert ("pyproject.toml" in names) == (kind == "instructor")
         assert {f"science/{path.name}" for path in (root / "science").iterdir()} <= names
         # No public table.
         ours = ("patchtype/features.csv", "patchtype/recordings/definitions.csv", "patchtype/cohorts/simulated/",
                 "teaching/points.csv")
         assert [name for name in names if name.endswith(".csv") and not name.startswith(ours)] == []
-    told = Settings.read(project.build / "instructor" / "pyproject.toml")  # by which grading knows the book
+
+
+def test_grading_knows_the_book_by_the_settings_in_the_instructors_bundle(made):
+    told = Settings.read(made[0].build / "instructor" / "pyproject.toml")
     assert (told.packages, told.environment) == (("patchtype", "helpers"), "patchtype.settings:environment")
 
 
