@@ -66,7 +66,7 @@ def harmed(data: bytes, harm) -> bytes:
     """The bytes after each harm.
 
     >>> harmed(b"abcd", [("set", 0.5, 1, b"x"), ("cut", 1.0, 1, b"x")])
-    b'abx'
+    b'axc'
     """
     out = bytearray(data)
     for kind, share, n, new in harm:

@@ -32,7 +32,7 @@ COMMANDS = {
 #: The first four are for anyone, the others for who makes the package and the book.
 LONG_RUNS = list(COMMANDS)[4:]
 #: Commands that keep what is done and go on from there whenever they are called alike.
-RESUMED = {"simulate", "extract", "embed", "classify"}
+RESUMED = {"simulate", "extract", "embed", "classify", "experiments"}
 EXIT_STATUS = """exit status:
   0    done
   1    done, but an input was refused or nothing passed; the reasons are printed

@@ -278,7 +278,7 @@ def test_many_files_at_once(tmp_path, mouse_file, sweeps, capsys):
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         "answers.csv", "cells", "clamp.html", "nowhere.html", "page.html", "quiet.html", "sub-1_ses-2_icephys.html"}
     printed = capsys.readouterr().out
-    assert "clamp: Refused by the rule voltage_clamp_only: found 2 voltage-clamp sweeps" in printed
+    assert "clamp (simulated): Refused by the rule voltage_clamp_only: found 2 voltage-clamp sweeps" in printed
     assert "Not compared with published cells, as asked." in (tmp_path / "out" / "sub-1_ses-2_icephys.html").read_text()
 
 

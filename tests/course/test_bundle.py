@@ -54,13 +54,13 @@ def test_a_bundle_holds_all_chapters_the_package_and_no_data(made, root):
         assert {f"{source.stem}.ipynb" for source in sources(Project(root))} <= names
         assert {"README.md", "requirements.txt", "LICENSE", "helpers/__init__.py", "patchtype/features.csv"} <= names
         assert not any("__pycache__" in name for name in names)
-        told = Settings.read(project.build / kind / "pyproject.toml")  # by which grading knows the book
-        assert (told.packages, told.environment) == (("patchtype", "helpers"), "patchtype.settings:environment")
         assert {f"science/{path.name}" for path in (root / "science").iterdir()} <= names
         # No public table.
         ours = ("patchtype/features.csv", "patchtype/recordings/definitions.csv", "patchtype/cohorts/simulated/",
                 "teaching/points.csv")
         assert [name for name in names if name.endswith(".csv") and not name.startswith(ours)] == []
+    told = Settings.read(project.build / "instructor" / "pyproject.toml")  # by which grading knows the book
+    assert (told.packages, told.environment) == (("patchtype", "helpers"), "patchtype.settings:environment")
 
 
 def test_students_have_stubs_and_the_quiz_as_text_instructors_the_answers(made):

@@ -13,7 +13,7 @@ import pytest
 from patchtype.evaluation import archive
 from patchtype.evaluation.final import is_final
 from patchtype.evaluation.predictions import as_tables, one_fold
-from patchtype.experiments import better_model, human_to_mouse, kept, layer, nearby, networks
+from patchtype.experiments import better_model, goals, human_to_mouse, kept, layer, nearby, networks
 from patchtype.experiments.experiment import Experiment, everyone, load
 from patchtype.experiments.transfer import base
 from patchtype.experiments.transfer import run as run_method
@@ -145,3 +145,12 @@ def test_the_papers_mouse_protocol():
     folds = list(networks.HOLD_OUT.folds(cells))
     inner, held = networks.networks(networks.VALIDATION)["attention"](0)._split(cells.take(folds[0].train))
     assert (len(folds), len(folds[0].test), len(inner), len(held)) == (10, 100, 300, 100)
+
+
+@pytest.mark.slow
+def test_a_goal_scored_on_the_donors_that_chose_the_method_gets_no_verdict_but_tuned():
+    table = goals.table(published())
+    tuned = table["scored on"].str.startswith("development") & (table["needed"] > 0)  # a gain was not chosen for
+    assert (table.loc[tuned, "verdict"] == goals.TUNED).all() and tuned.sum() >= 3
+    assert not table.loc[~tuned, "verdict"].eq(goals.TUNED).any()
+    assert set(table["covers"]) == {goals.FOLDS, goals.DONORS}

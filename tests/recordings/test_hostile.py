@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from patchtype.recordings import limits, nwb
-from patchtype.recordings.batch import Options, cells_of
+from patchtype.recordings.batch import cells_of
 from patchtype.recordings.cell import extract
 from patchtype.recordings.reading import recordings
 from patchtype.recordings.recording import RecordingError
@@ -273,8 +273,14 @@ def test_a_refused_file_is_still_simulated(place, change, code):
         assert (cell.simulated, cell.subject_id, cell.species) == (True, "s", "mouse")
 
 
-def test_a_cell_beyond_the_limits_is_still_simulated(place):
-    [cell] = cells_of(Asset("cell", str(place / "cell.nwb")), Options(memory=1))
+def test_a_cell_beyond_the_limits_is_still_simulated(place, monkeypatch):
+    @contextlib.contextmanager
+    def exceeded(*_):
+        yield
+        raise RecordingError("too_large", "found a cell that takes too much")
+
+    monkeypatch.setattr(limits, "limited", exceeded)
+    [cell] = cells_of(Asset("cell", str(place / "cell.nwb")))
     assert [found.code for found in cell.verdict.reasons] == ["too_large"]
     assert cell.simulated
 

@@ -6,6 +6,7 @@ test of the book is computed from such a table, so two numbers about one model c
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -52,10 +53,10 @@ def evaluate(
 
 def one_fold(name: str, build: Callable[[int], Model], cohort: Cohort, fold: Fold) -> pd.DataFrame:
     """Rows of the prediction table of one model on one fold, on one thread; see `evaluate`."""
-    import torch
-
-    torch.set_num_threads(1)
-    model = build(fold.seed).fit(cohort.take(fold.train))
+    model = build(fold.seed)
+    if torch := sys.modules.get("torch"):  # whoever builds a network has imported it, and nobody else pays for it
+        torch.set_num_threads(1)
+    model = model.fit(cohort.take(fold.train))
     test = cohort.take(fold.test)
     return as_tables(name, fold, test, model.predict_proba(test))
 

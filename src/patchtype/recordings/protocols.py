@@ -98,7 +98,7 @@ class Prepared:
     >>> command = np.r_[np.zeros(5000), np.full(10_000, -50.0), np.zeros(5000)]
     >>> raw = Raw(0, "sweep 0", 20_000.0, 20_000, lambda: (np.full(20_000, -70.0), command - 30))
     >>> ready = Prepared(Recording("a", [raw]))
-    >>> ready.of("long_square"), ready.sweep(0).i.min(), ready.protocol.steps[0].holding_pa
+    >>> ready.of("long_square"), float(ready.sweep(0).i.min()), ready.protocol.steps[0].holding_pa
     ([0], -50.0, -30.0)
     """
 
