@@ -137,7 +137,7 @@ def test_the_ledger_draws_scores_and_gains_and_folds_the_table(results):
     ledger = report.ledger_markdown(results.results)
     scores, gains, folded = ledger.split("\n\n")
     assert "0.860 (simulated), paper 0.873: no interval" in scores and "Scores" in scores
-    assert "includes both the paper&#x27;s value and zero" in gains and 'style="left:45.0%;width:20.0%"' in gains
+    assert "includes both the paper&#x27;s value and zero" in gains and 'style="left:46.7%;width:13.3%"' in gains
     assert folded.startswith(":::{dropdown}") and "| not computed |" in folded
 
 

@@ -106,7 +106,7 @@ class Opening {
       share.textContent = `${Math.round(100 * p[k])} %`;
     });
     const best = p.indexOf(Math.max(...p));
-    const sure = p[best] > 0.8 ? "most likely" : p[best] > 0.5 ? "rather" : "perhaps";
+    const sure = p[best] > 0.8 ? "very likely" : p[best] > 0.5 ? "probably" : "perhaps";
     this.said.textContent = `The classifier says: ${sure} ${this.classes[best].name}.`;
   }
 }

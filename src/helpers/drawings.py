@@ -35,12 +35,12 @@ def patch_seq(ax, voltage: Sequence[float]) -> None:
         ax.barh(1.25 - 0.36 * row, reads, 0.24, left=4.3, color=ACCENTS[2])
         ax.text(4.2, 1.25 - 0.36 * row, gene, ha="right", va="center", style="italic")
     box(ax, 9.9, 0.6, "Pvalb", 1.5, 0.7, blue)
-    titles = {"one neuron": (1, -0.3), "its voltage": (4.6, 3.1), "its genes": (4.9, -0.38), "its subclass": (9.9, 1)}
+    titles = {"one neuron": (1, -0.3), "its voltage": (4.6, 3.1), "its genes": (4.9, -0.4), "its subclass": (9.9, 1.1)}
     for words, (x, y) in titles.items():
         ax.text(x, y, words, ha="center", weight="bold")
     for start, end in (((2.4, 2.3), (3.2, 2.3)), ((1.9, 0.9), (3.2, 0.6)), ((6.2, 0.6), (9.1, 0.6))):
         arrow(ax, start, end)
-    arrow(ax, (6.2, 2.3), (9.4, 1.4), blue)
+    arrow(ax, (6.2, 2.3), (9.4, 1.5), blue)
     ax.text(7.65, 0.72, "sequencing names it", color=grey, ha="center")
     ax.text(7.3, 2.35, "how well can the\nvoltage name it?", color=blue, weight="bold")
     ax.set_axis_off()

@@ -33,6 +33,7 @@ SLIDERS = {
 RECORDING = "2019_07_24_0055_fsi.abf"
 WINDOW_S, STEPS_PA, BINS = (0.1, 0.7), (-100, -50, 0, 50, 100, 200, 300), 240
 WIDTH, HEIGHT = 640, 220  # of the drawing, in its own units
+SCALE = "585,65 638,65 638,10"  # a bar of 50 ms and 50 mV, right of the step: see `points`
 
 
 def transformed(values: np.ndarray) -> np.ndarray:
@@ -93,10 +94,11 @@ class Opening:
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Voltage of a fast-spiking interneuron during '
             f'a step of current of half a second: the stronger the current, the faster its train of spikes.">'
             f'<polyline class="opening-voltage" points="{points(shown["mv"])}"/>'
-            f'<polyline class="opening-current" points="{current(shown["pa"])}"/></svg>'
+            f'<polyline class="opening-current" points="{current(shown["pa"])}"/>'
+            f'<polyline class="opening-scale" points="{SCALE}"/></svg>'
             '<p class="opening-note">A real recording, '
             '<a href="https://github.com/swharden/pyABF">pyABF’s sample files</a> (MIT licence): a fast-spiking '
-            "interneuron, voltage above, current below.</p></div>"
+            "interneuron, voltage above, current below. The bar is 50 ms wide and 50 mV high.</p></div>"
         )
 
     def _table(self) -> str:

@@ -250,7 +250,7 @@ def ledger_markdown(results: dict[str, dict]) -> str:
     """
     drawn = [
         _ledger_forest(results, "Scores", 0.4, 1.0, lambda key: "gain" not in key and not key.endswith("_cells")),
-        _ledger_forest(results, "Gains from mouse cells", -0.1, 0.1, lambda key: "gain" in key),
+        _ledger_forest(results, "Gains from mouse cells", -0.15, 0.15, lambda key: "gain" in key),
         _strip(results),
     ]
     rows = ["| Quantity | Verdict | Paper | This book | 95 % interval | Cells | Protocol |", "|" + "---|" * 7]

@@ -76,6 +76,7 @@ _WORDS = {
     "stim_amp_hero": "current, hero sweep", "first_isi_inv_hero": "inverse of first ISI, hero sweep",
 }
 _PARTS = {
+    "threshold_to_peak_t": "time from threshold to peak",
     "upstroke_downstroke": "upstroke/downstroke", "threshold_v": "threshold", "threshold_i": "threshold current",
     "slowdeltav": "slow ΔV", "deltav": "ΔV", "avg_rate": "mean rate", "isi_cv": "ISI variation", "isi_": "ISI ",
     "_isi": " ISI", "1khz": "at 1 kHz",

@@ -37,18 +37,18 @@ def spike_and_latency(spike, wait, cell) -> None:
                                    ("fast_trough", (0, -7), "left", "top")):
         x, y = 1000 * (s[f"{name}_t_long_square"] - s["threshold_t_long_square"]), s[f"{name}_v_long_square"]
         spike.plot(x, y, "o", color=MARK, markersize=5)
-        spike.annotate(f"{name.replace('_', ' ')}\n{amount(y, 'mV')}", (x, y), xytext=away, ha=across, va=up,
-                       textcoords="offset points")
+        words = name.replace("_", " ") + (" " if name == "peak" else "\n") + amount(y, "mV")
+        spike.annotate(words, (x, y), xytext=away, ha=across, va=up, textcoords="offset points")
     half = (s["peak_v_long_square"] + s["fast_trough_v_long_square"]) / 2
     left, width = 1000 * (t[(t >= begin) & (v >= half)][0] - begin), 1000 * f["width_rheo"]
     spike.plot([left, left + width], [half, half], color=MARK, linewidth=2.5)
     spike.text(left + width + 0.3, half, f"width {amount(width, 'ms', 2)}", va="center")
-    spike.set(xlabel="time from threshold (ms)", xlim=(-2.3, 6.2), ylim=(-130, 90))
+    spike.set(xlabel="time from threshold (ms)", xlim=(-2.3, 6.2), ylim=(-165, 90))
     first = (t > -0.05) & (t < begin + 0.05)
     line(wait, 1000 * t[first], v[first])
     wait.axvline(0, color="black", linestyle=":", linewidth=1)
     wait.annotate("", (1000 * begin, -75), (0, -75), arrowprops={"arrowstyle": "<->", "color": MARK})
-    wait.text(500 * begin, -79, f"latency {amount(1000 * begin, 'ms')}", ha="center", va="top")
+    wait.text(30 * begin, -79, f"latency {amount(1000 * begin, 'ms')}", va="top")
     wait.set(xlabel=f"time from step onset (ms), {amount(trace.i_pa, 'pA')}", ylim=(-115, 70))
 
 
