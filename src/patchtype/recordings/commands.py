@@ -195,9 +195,10 @@ def _shape(sweep: Sweep) -> _Shape:
     """The command of a sweep as constant pieces, up to its last value."""
     command = sweep.i_pa
     finite = np.isfinite(command)
-    end = int(np.flatnonzero(finite)[-1]) + 1 if finite.any() else 0
+    whole = bool(finite.all())
+    end = len(command) if whole else int(np.flatnonzero(finite)[-1]) + 1 if finite.any() else 0
     command = command[:end]
-    if not end or not finite[:end].all():
+    if not end or not (whole or finite[:end].all()):
         return _Shape(sweep.rate, end, command, None)
     edges = np.flatnonzero(np.diff(command)) + 1
     noisy = False

@@ -36,8 +36,9 @@ def clean(value, limit: int = TEXT) -> str:
         found = found.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     except UnicodeEncodeError:
         found = found.encode("utf-8", "replace").decode()
-    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") else c for c in found)
-    line = " ".join(kept.split())
+    if not found.isprintable():
+        found = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") else c for c in found)
+    line = " ".join(found.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
