@@ -6,6 +6,7 @@ checks judge, so that neither a changed check nor a broken cell elsewhere in the
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -25,9 +26,10 @@ import pandas as pd
 from bookpress.course import cage
 from bookpress.course.collect import Student
 from bookpress.course.exercises import Exercise, context, exercises, stub, tags
-from bookpress.course.judge import CHAPTER_FAILED, PREPARE_S
+from bookpress.course.judge import CHAPTER_FAILED, LATE, PREPARE_S, WALL
 from bookpress.files import write_text
 
+#: Seconds of processor time for an answer, and as many for what its check asks of it.
 LIMIT_S = 120
 MEMORY_GB = 4
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -102,9 +104,10 @@ def mark(
                 stdout=verdict, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
             try:
-                process.communicate(json.dumps(job | {"work": str(work)}).encode(), PREPARE_S + 3 * limit_s + 30)
+                wait_s = PREPARE_S + 2 * WALL * limit_s + 30
+                process.communicate(json.dumps(job | {"work": str(work)}).encode(), wait_s)
             except subprocess.TimeoutExpired:
-                return Mark(False, f"took longer than {limit_s:g} s")
+                return Mark(False, f"{LATE}{wait_s:g} s")
             finally:
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
@@ -129,6 +132,15 @@ def _quick(source: str) -> str:
     return re.sub(r"^quick = False", "quick = True", source, flags=re.MULTILINE)
 
 
+def on_cohort(chapter: nbformat.NotebookNode, cohort: str) -> nbformat.NotebookNode:
+    """The chapter as if its parameter ``cohort`` said so."""
+    other = copy.deepcopy(chapter)
+    for cell in other.cells:
+        if cell.cell_type == "code":
+            cell.source = re.sub(r'^cohort = "\w+"', f'cohort = "{cohort}"', cell.source, flags=re.MULTILINE)
+    return other
+
+
 def _clean(text: str) -> str:
     """Words that a student's code may have chosen, fit for a table: one line, no control characters, not too long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in ANSI.sub("", text)).split())
@@ -150,7 +162,7 @@ class Marks:
         key = hashlib.sha256(json.dumps([_job(chapter, exercise, code or ""), cage.isolated()]).encode()).hexdigest()
         if again or key not in self.kept:
             found = mark(chapter, exercise, code, limit_s)
-            if found.reason.startswith((CHAPTER_FAILED, "took longer")):
+            if found.reason.startswith((CHAPTER_FAILED, LATE)):
                 return found  # of the machine or the moment: tried again next time
             self.kept[key] = found
             if self.path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import select
 import socket
 import subprocess
 import sys
@@ -23,27 +24,50 @@ from bookpress.course.wire import WireError, decode, encode, raised, receive, se
 CHAPTER_FAILED = "the chapter's own cells failed: "
 #: Seconds for the chapter's own cells: imports on a cold disk and a busy machine.
 PREPARE_S = 300
+#: How many seconds on the clock may pass for each of processor time: the machine may be busy, the answer asleep.
+WALL = 5
+LATE = "took longer than "
+#: Seconds between two looks at what the student's processes have used.
+LOOK_S = 0.2
 
 
 class Late(Exception):
-    """The student's process did not answer in time."""
+    """The student's process did not answer in time; says which time."""
 
 
 class Line:
     """Asks the student's process, within the time that is left."""
 
     def __init__(self, line: socket.socket):
-        self.line, self.until = line, 0.0
+        self.line, self.limit_s = line, 0.0
+        self.until = self.most = self.next = 0.0
+
+    def allow(self, limit_s: float) -> None:
+        """From now on so many seconds of processor time, and `WALL` times as many on the clock."""
+        self.limit_s, self.until, self.most = limit_s, time.monotonic() + WALL * limit_s, cage.used_s() + limit_s
 
     def ask(self, **message: Any) -> dict[str, Any]:
         try:
-            self.line.settimeout(max(0.1, self.until - time.monotonic()))
+            self.line.settimeout(self.left())
             send(self.line, message)
-            return receive(self.line, max(0.1, self.until - time.monotonic()))
+            while not select.select([self.line], [], [], LOOK_S)[0]:
+                self.left()
+            return receive(self.line, self.left())
         except TimeoutError as error:
-            raise Late from error
+            raise Late(f"{LATE}{WALL * self.limit_s:g} s") from error
         except OSError as error:
             raise WireError("the line is closed") from error
+
+    def left(self) -> float:
+        """Seconds left on the clock. Late where more processor time was used than there is."""
+        now = time.monotonic()
+        if now > self.next:
+            self.next = now + LOOK_S
+            if cage.used_s() > self.most:
+                raise Late(f"used more than {self.limit_s:g} s of processor time")
+        if now > self.until:
+            raise TimeoutError
+        return max(0.1, self.until - now)
 
 
 class Remote:
@@ -101,7 +125,7 @@ def verdict(job: dict[str, Any]) -> dict[str, Any]:
 
 def _judge(job: dict[str, Any], line: Line) -> dict[str, Any]:
     limit_s, context = job["limit_s"], job["context"]
-    line.until = time.monotonic() + PREPARE_S
+    until = time.monotonic() + PREPARE_S
     try:
         send(line.line, {"memory_gb": job["memory_gb"], "seconds": int(PREPARE_S + 3 * limit_s)})
         send(line.line, {"run": context})  # both prepare the chapter at once
@@ -110,12 +134,12 @@ def _judge(job: dict[str, Any], line: Line) -> dict[str, Any]:
             exec(compile(source, "<chapter>", "exec"), space)
         for source in _imports(job["solution"]):
             exec(source, space)
-        said = receive(line.line, max(1.0, line.until - time.monotonic()))
+        said = receive(line.line, max(1.0, until - time.monotonic()))
     except Exception as error:
         return _failed(f"{CHAPTER_FAILED}{type(error).__name__}: {error}")
     if "raised" in said:
         return _failed(f"{CHAPTER_FAILED}{said['raised']}: {said['says']}")
-    line.until = time.monotonic() + limit_s
+    line.allow(limit_s)
     try:
         said = line.ask(run=[job["answer"]])
         if "raised" in said:
@@ -131,10 +155,10 @@ def _judge(job: dict[str, Any], line: Line) -> dict[str, Any]:
             value = said.get("value")
             function = isinstance(value, dict) and value.get("t") == "function"
             space[name] = Remote(line, name) if function else decode(value)
-        line.until = time.monotonic() + limit_s
+        line.allow(limit_s)
         exec(compile(job["check"], "<check>", "exec"), space)
-    except Late:
-        return _failed(f"took longer than {limit_s:g} s")
+    except Late as error:
+        return _failed(str(error))
     except WireError as error:
         closed = str(error) == "the line is closed"
         return _failed("the answer ended the program" if closed else f"the answer gives back {error}")
