@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bookpress.__main__ import main
+from bookpress.notebook import read, sources
+from bookpress.project import Project
 from bookpress.prose import typed_numbers
 
 
@@ -99,3 +101,15 @@ def test_the_command_names_file_line_and_number(tmp_path, capsys):
 
 def test_this_book_types_no_result(root, capsys):
     assert main(["check-prose", "--root", str(root)]) == 0, capsys.readouterr().out
+
+
+def test_code_that_this_book_shows_fits_its_page(root):
+    wide = [
+        f"{source.name}: {line}"
+        for source in sources(Project(root))
+        for cell in read(source).cells
+        if cell.cell_type == "code" and not {"remove-input", "remove-cell"} & set(cell.metadata.get("tags", []))
+        for line in cell.source.split("---\n")[-1].splitlines()
+        if len(line) > 76  # characters in the column of a page at 1280 px
+    ]
+    assert wide == []
