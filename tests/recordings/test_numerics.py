@@ -16,13 +16,14 @@ RATES = (50_000.0, 1 / (0.51202 - 0.512), 25_000.0, 200_000.0)
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("cutoff", [10.0, 1.0, 0.3])
-def test_the_filter_is_that_of_scipy_to_the_last_digit(rate, cutoff):
+def test_the_filter_is_that_of_scipy(rate, cutoff):
     share = cutoff * 1e3 / (rate / 2)
     expected = signal.bessel(4, share, "low")
     assert all(np.array_equal(a, b) for a, b in zip(numerics.bessel(4, share), expected, strict=True))
     v = np.random.default_rng(1).normal(-70, 20, 4000)
     for x in (v, v.astype(np.float32), v[:16], v[::2]):
-        assert np.array_equal(numerics.filtfilt(*expected, x), signal.filtfilt(*expected, x))
+        # To 10 nV: scipy 1.18 finds the state that a constant leaves by another formula than 1.17, and they differ so.
+        assert numerics.filtfilt(*expected, x) == pytest.approx(signal.filtfilt(*expected, x), rel=0, abs=1e-5)
     with pytest.raises(ValueError, match="length of the input"):
         numerics.filtfilt(*expected, v[:15])
 

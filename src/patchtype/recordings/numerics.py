@@ -1,4 +1,4 @@
-"""Four functions of scipy that every recording needs, equal to the last digit, without the packages around them.
+"""Functions of scipy that every recording needs, equal to rounding, without the packages around them.
 
 To import `scipy.signal`, `scipy.optimize` and `scipy.stats` takes twice as long as to measure a recording. What does
 the work in three of these functions is a small compiled module, which is loaded by itself; where scipy keeps it
