@@ -2,7 +2,8 @@
 
 ``python -m tests.course.student 01_data``: every wrong answer that is listed is tried first, then a right one. Ann
 hands in what she has then, Bob the untouched notebooks. The instructor's bundle grades both: Ann has all points, Bob
-none. Says what each step took. ``make check-student`` is the same.
+none. Says what each step took. ``make check-student`` is the same. A room without network is
+``unshare -n python -m tests.course.student 01_data 02_quality_control --cohort simulated --environment FOLDER``.
 """
 
 from __future__ import annotations
@@ -165,6 +166,7 @@ def main(argv: list[str] | None = None) -> int:
         if (student / "_build").is_dir():
             shutil.copytree(student / "_build", instructor / "_build")
         command = [".venv/bin/python", "-m", "bookpress", "grade", student / "in", "--chapters", "."]
+        command += ["--cohort", args.cohort]
         seconds, _ = called(command, instructor)
         table = pd.read_csv(instructor / "grades.csv").set_index("student")
         print(f"graded in {seconds:.0f} s", table.drop(columns="notes").T.to_string(), sep="\n")
