@@ -24,6 +24,7 @@ from patchtype.recordings.extraction import WIDTHS
 from patchtype.recordings.scalars import SCALARS
 from patchtype.recordings.text import from_csv
 
+from .. import hostile
 from . import analytic, archive
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -300,48 +301,17 @@ def test_a_wrong_call_is_one_sentence(tmp_path, capsys):
 
 # --- one bad file among good ones ------------------------------------------------------------------------
 
-def undecodable(path):
-    """Text that is no UTF-8, in a string of variable length."""
-    with h5py.File(path, "a") as file:
-        for name in ("general/subject/subject_id", "general/session_id", "general/institution"):
-            del file[name]
-            file.create_dataset(name, data=b"\xff\xfe", dtype=h5py.string_dtype())
-
-
-def institution_group(path):
-    with h5py.File(path, "a") as file:
-        del file["general/institution"]
-        file.create_group("general/institution")
-
-
-def giant(path):
-    with h5py.File(path, "a") as file:
-        for where in ("acquisition", "stimulus/presentation"):
-            for series in file[where].values():
-                kept = dict(series["data"].attrs)
-                del series["data"]
-                series.create_dataset("data", (2_000_000_000,), "f4", chunks=(1000,), compression="gzip") \
-                    .attrs.update(kept)
-
-
-def formula(path):
-    with h5py.File(path, "a") as file:
-        del file["general/subject/subject_id"]
-        file["general/subject/subject_id"] = "=cmd|' /C calc'!A0\x1b[2J"
-
-
-def pipe(path):
-    os.unlink(path)
-    os.mkfifo(path)
-
-
-def overwritten(content):
-    return lambda path: Path(os.fsdecode(path)).write_bytes(content)
-
-
-ODD = {b"undecodable.nwb": undecodable, b"group.nwb": institution_group, b"giant.nwb": giant, b"formula.nwb": formula,
-       b"caf\xe9\xff.nwb": lambda path: None, b"l" * 251 + b".nwb": lambda path: None, b"pipe.nwb": pipe,
-       b"page.abf": overwritten(b"ABF2 nothing"), b"notes.nwb": overwritten(b"text")}
+ODD = {
+    b"undecodable.nwb": hostile.texts(b"\xff\xfe"),
+    b"group.nwb": hostile.texts(lambda file, name: file.create_group(name)),
+    b"giant.nwb": hostile.changed(hostile.declared),
+    b"formula.nwb": hostile.texts("=cmd|' /C calc'!A0\x1b[2J"),
+    b"caf\xe9\xff.nwb": hostile.as_it_is,
+    b"l" * 251 + b".nwb": hostile.as_it_is,
+    b"pipe.nwb": hostile.pipe,
+    b"page.abf": hostile.overwritten(b"ABF2 nothing"),
+    b"notes.nwb": hostile.overwritten(b"text"),
+}
 
 
 @pytest.mark.slow
@@ -352,7 +322,7 @@ def test_odd_files_cost_no_other_file_a_byte(short_file, tmp_path):
         for name in (b"a.nwb", b"z.nwb", *names):
             path = os.path.join(os.fsencode(folder), name)
             shutil.copy(short_file, path)
-            ODD.get(name, lambda p: None)(path)
+            ODD.get(name, hostile.as_it_is)(path)
     alone = batch.run(sources.find(good), tmp_path / "alone", progress=False)
     found = sources.find([every, every / "pipe.nwb"])
     table = batch.run(found, tmp_path / "together", progress=False)
@@ -360,10 +330,9 @@ def test_odd_files_cost_no_other_file_a_byte(short_file, tmp_path):
     assert len(table) == len(ODD) + 2
     rows = table[table["cell_id"].isin(["a", "z"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(rows, alone, check_exact=True)
-    for name in ("features.csv",):
-        with_odd, without = (from_csv(tmp_path / k / name) for k in ("together", "alone"))
-        with_odd = with_odd[with_odd["cell_id"].isin(["a", "z"])].reset_index(drop=True)
-        pd.testing.assert_frame_equal(with_odd, without, check_exact=True)
+    with_odd, without = (from_csv(tmp_path / k / "features.csv") for k in ("together", "alone"))
+    with_odd = with_odd[with_odd["cell_id"].isin(["a", "z"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(with_odd, without, check_exact=True)
     for mode in WIDTHS:
         with np.load(tmp_path / "together" / f"families_{mode}.npz") as x, \
                 np.load(tmp_path / "alone" / f"families_{mode}.npz") as y:

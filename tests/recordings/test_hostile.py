@@ -21,6 +21,7 @@ from patchtype.recordings.recording import RecordingError
 from patchtype.recordings.sources import Asset
 from patchtype.recordings.text import clean
 
+from ..hostile import samples
 from . import axon
 
 SECRET = "do not show"
@@ -63,13 +64,6 @@ def refusal(path, **options):
     return error.value.code, str(error.value)
 
 
-def samples(file, where, **options):
-    """Replace the samples of a series, their attributes kept."""
-    kept = dict(file[where]["data"].attrs)
-    del file[where]["data"]
-    file[where].create_dataset("data", **options).attrs.update(kept)
-
-
 # --- other files -----------------------------------------------------------------------------------------
 
 def test_a_text_in_external_storage_is_not_read(place):
@@ -92,7 +86,7 @@ def virtual(file, place):
 
 
 def external(file, place):
-    samples(file, RESPONSE, shape=(4000,), dtype="f4", external=[(str(place.parent / "secret.txt"), 0, 16_000)])
+    samples(file[RESPONSE], shape=(4000,), dtype="f4", external=[(str(place.parent / "secret.txt"), 0, 16_000)])
 
 
 @pytest.mark.parametrize("change", [virtual, external])
@@ -142,7 +136,7 @@ def memory():
 def test_declared_samples_are_not_read(place):
     with opened(place) as file:
         for where in (RESPONSE, RESPONSE.replace("acquisition", "stimulus/presentation").replace("AD", "DA")):
-            samples(file, where, shape=(2_000_000_000,), dtype="f4", chunks=(1000,), compression="gzip")
+            samples(file[where], shape=(2_000_000_000,), dtype="f4", chunks=(1000,), compression="gzip")
     before = memory()
     [cell] = read(place / "cell.nwb")
     assert memory() - before < 100 << 20
@@ -160,7 +154,7 @@ def test_all_samples_of_a_cell_are_counted(place, monkeypatch):
 
 def test_a_block_that_expands_to_more_than_it_declares_is_refused(place):
     with opened(place) as file:
-        samples(file, RESPONSE, shape=(4000,), dtype="f4", chunks=(4000,), compression="gzip")
+        samples(file[RESPONSE], shape=(4000,), dtype="f4", chunks=(4000,), compression="gzip")
         bomb = zlib.compress(bytes(100 << 20), 1)
         assert len(bomb) > 1 << 18
         file[RESPONSE]["data"].id.write_direct_chunk((0,), bomb)
@@ -173,7 +167,7 @@ def test_a_block_that_expands_to_more_than_it_declares_is_refused(place):
 
 def test_blocks_that_do_not_fit_into_memory_are_refused(place):
     with opened(place) as file:
-        samples(file, RESPONSE, shape=(4000,), maxshape=(None,), dtype="f4", chunks=(1 << 29,), compression="gzip")
+        samples(file[RESPONSE], shape=(4000,), maxshape=(None,), dtype="f4", chunks=(1 << 29,), compression="gzip")
     [cell] = read(place / "cell.nwb")
     assert cell.set_aside == {RESPONSE: f"found blocks of 2048 MB in /{RESPONSE}/data, expected at most 256 MB; write "
                               "the file anew with smaller chunks"}
