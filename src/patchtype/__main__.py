@@ -76,6 +76,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: found no package {error.name}, expected it for this call; run "
               f"`pip install 'patchtype[{EXTRAS[error.name]}]'`", file=sys.stderr)
         return 2
+    except (RuntimeError, ValueError) as error:
+        from patchtype.cohorts import DataUnavailable, TableError  # not before, for they bring pandas
+
+        if not isinstance(error, DataUnavailable | TableError):
+            raise
+        print(f"No data: {error}", file=sys.stderr)
+        return 3
     except OSError as error:
         if error.filename is None:
             raise

@@ -13,9 +13,8 @@ from patchtype.arguments import processes, seconds
 from patchtype.files import write_bytes, write_text
 from patchtype.taxonomy import SPECIES
 
-#: Exit statuses: every cell has an answer or an abstention; some were refused; the call was wrong or the disk is full;
-#: no data.
-DONE, REFUSED, WRONG_CALL, NO_DATA = 0, 1, 2, 3
+#: Exit statuses: every cell has an answer or an abstention; some were refused; the call was wrong or the disk is full.
+DONE, REFUSED, WRONG_CALL = 0, 1, 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run the command; see the exit statuses above."""
     from patchtype.classify.classifier import WeightsError
-    from patchtype.cohorts import DataUnavailable, TableError
     from patchtype.recordings.sources import SourceError
 
     try:
@@ -36,9 +34,6 @@ def main(args: argparse.Namespace) -> int:
     except (WeightsError, SourceError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_CALL
-    except (DataUnavailable, TableError) as error:
-        print(f"No data: {error}", file=sys.stderr)
-        return NO_DATA
 
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:

@@ -10,12 +10,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from patchtype.cohorts.cohort import SOURCES
-from patchtype.cohorts.registry import DataAbsent, DataUnavailable, PublicFile, fetch, public_files
+from patchtype.cohorts.registry import DataAbsent, PublicFile, fetch, public_files
 from patchtype.cohorts.tables import SCHEMAS, TableError, read
 from patchtype.settings import COHORT
-
-#: Exit status when the data cannot be had.
-NO_DATA = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Fetch, check and validate; prints a line per file. Exit 3 and one sentence when a file cannot be had."""
+    """Fetch, check and validate; prints a line per file. Raises where one cannot be had."""
     try:
         if args.choose:
             cohort = choose(os.environ.get(COHORT, ""))
@@ -44,9 +41,8 @@ def main(args: argparse.Namespace) -> int:
         else:
             for each in checked(args.all):
                 print(told(*each), flush=True)
-    except (DataUnavailable, TableError) as error:
-        print(f"No data: {error}", file=sys.stderr)
-        return NO_DATA
+    except TableError:
+        raise
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

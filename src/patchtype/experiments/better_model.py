@@ -7,23 +7,20 @@ left alone unless ``--again`` is given. The rule that sets final donors aside is
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from patchtype import cohorts, settings
+from patchtype import settings
 from patchtype.cohorts import Cohort
-from patchtype.evaluation import archive
 from patchtype.evaluation.final import split
 from patchtype.evaluation.predictions import as_table, as_tables, evaluate
 from patchtype.evaluation.protocols import CrossValidation, Fold
-from patchtype.experiments.experiment import load
+from patchtype.experiments import experiment
 from patchtype.models.average import Average
 from patchtype.models.encoder import EncoderPlan, FamilyEncoder
 from patchtype.models.ensemble import TABLE_MEMBERS, Pool, members
@@ -120,30 +117,21 @@ def cells_of(name: str, own: Cohort) -> Cohort:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--experiments", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS), metavar="NAME",
                         help=f"which ones (default all): {', '.join(EXPERIMENTS)}")
-    parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
-    parser.add_argument("--again", action="store_true", help="run experiments that are there already")
-    parser.add_argument("--out", type=Path, dest="folder", help="where to keep predictions (default science)")
+    experiment.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run what is not there yet, one line per experiment; exit 3 when the data cannot be had."""
+    """Run what is not there yet, one line per experiment."""
     warnings.filterwarnings("ignore", category=FutureWarning)
-    folder = args.folder or settings.science_folder()
-    try:
-        data = load(args.cohort)
-    except (cohorts.DataUnavailable, cohorts.TableError) as error:
-        print(f"No data: {error}", file=sys.stderr)
-        return 3
-    for name in args.experiments:
+    folder, data = args.folder or settings.science_folder(), experiment.load(args.cohort)
+
+    def cells(name: str) -> Cohort:
+        return cells_of(name, data[EXPERIMENTS[name][1]])
+
+    for name in experiment.missing(args.experiments, cells, args.again, folder):
         run, species = EXPERIMENTS[name]
-        own, partner = data[species], data["mouse aligned" if species == "human" else "human"]
-        if not args.again and archive.is_kept(name, cells_of(name, own), folder):
-            print(f"{name:<20} kept", flush=True)
-            continue
+        partner = data["mouse aligned" if species == "human" else "human"]
         start = time.process_time()
-        predictions, protocol, cells = run(species, own, partner)
-        minutes = round((time.process_time() - start) / 60, 2)
-        archive.keep(name, predictions, protocol, folder, cohort=cells, cpu_minutes=minutes,
-                     test_to_train=getattr(protocol, "test_to_train", None))
-        print(f"{name:<20} {minutes:.1f} CPU minutes", flush=True)
+        predictions, protocol, of = run(species, data[species], partner)
+        experiment.keep(name, predictions, protocol, of, time.process_time() - start, folder)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -52,6 +53,30 @@ def load(source: str = "published") -> dict[str, Cohort]:
     }
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of a command that keeps experiments."""
+    parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
+    parser.add_argument("--again", action="store_true", help="run experiments that are there already")
+    parser.add_argument("--out", type=Path, dest="folder", help="where to keep predictions (default science)")
+
+
+def missing(names: Iterable[str], cells: Callable[[str], Cohort], again: bool, folder: Path) -> Iterator[str]:
+    """The experiments that are not kept yet about their cells, or all; says of each other that it is kept."""
+    for name in names:
+        if again or not archive.is_kept(name, cells(name), folder):
+            yield name
+        else:
+            print(f"{name:<24} kept", flush=True)
+
+
+def keep(name: str, predictions: pd.DataFrame, protocol, cells: Cohort, seconds: float, folder: Path,
+         steps: int = archive.STEPS) -> None:
+    """Keep what an experiment predicts, and say how many ``seconds`` of the processor it took."""
+    archive.keep(name, predictions, protocol, folder, cohort=cells, steps=steps, cpu_minutes=round(seconds / 60, 2),
+                 test_to_train=getattr(protocol, "test_to_train", None))
+    print(f"{name:<24} {seconds / 60:.1f} CPU minutes", flush=True)
+
+
 def development(cohort: Cohort) -> Cohort:
     """The cells of development donors."""
     return split(cohort)[0]
@@ -68,4 +93,3 @@ def out_of_fold(models: Mapping[str, Callable[[int], object]], cohort: Cohort, f
 def everyone(cohort: Cohort) -> Fold:
     """A fold that tests all cells and trains on none: for models that learn elsewhere."""
     return Fold(0, 0, np.arange(0), np.arange(len(cohort)))
-

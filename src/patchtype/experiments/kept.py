@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -17,53 +16,40 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from patchtype import cohorts, settings
+from patchtype import settings
 from patchtype.evaluation import archive
-from patchtype.experiments import human_to_mouse, layer, nearby, networks
+from patchtype.experiments import experiment, human_to_mouse, layer, nearby, networks
 from patchtype.experiments.experiment import Piece, load
 from patchtype.files import read_parquet, write_parquet, write_text
 
 EXPERIMENTS = {
-    name: experiment for module in (networks, layer, human_to_mouse, nearby)
-    for name, experiment in module.EXPERIMENTS.items()
+    name: each for module in (networks, layer, human_to_mouse, nearby) for name, each in module.EXPERIMENTS.items()
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", choices=[[], *EXPERIMENTS], default=[], metavar="NAME",
                         help=f"which ones (default all): {', '.join(EXPERIMENTS)}")
-    parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
-    parser.add_argument("--again", action="store_true", help="run experiments that are there already")
-    parser.add_argument("--out", type=Path, dest="folder", help="where to keep predictions (default science)")
+    experiment.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run what is not there yet, one line per experiment; exit 3 when the data cannot be had."""
+    """Run what is not there yet, one line per experiment."""
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", "The least populated class in y has only")
-    folder = args.folder or settings.science_folder()
-    try:
-        data = load(args.cohort)
-    except (cohorts.DataUnavailable, cohorts.TableError) as error:
-        print(f"No data: {error}", file=sys.stderr)
-        return 3
-    for name in args.names or EXPERIMENTS:
-        experiment = EXPERIMENTS[name]
-        cells = experiment.cells(data)
-        if not args.again and archive.is_kept(name, cells, folder):
-            print(f"{name:<24} kept", flush=True)
-            continue
+    folder, data = args.folder or settings.science_folder(), load(args.cohort)
+    for name in experiment.missing(args.names or EXPERIMENTS, lambda name: EXPERIMENTS[name].cells(data), args.again,
+                                   folder):
+        wanted = EXPERIMENTS[name]
+        cells = wanted.cells(data)
         aside = settings.build_folder() / "experiments" / f"{name}-{archive.identity(cells)}"
         if args.again:
             shutil.rmtree(aside, ignore_errors=True)
         made = [made_once(piece, aside / f"{number:04d}") for number, piece in
-                enumerate(tqdm(experiment.pieces(data, cells), desc=name, disable=None, leave=False))]
+                enumerate(tqdm(wanted.pieces(data, cells), desc=name, disable=None, leave=False))]
         predictions, seconds = pd.concat([table for table, _ in made], ignore_index=True), sum(s for _, s in made)
-        archive.keep(name, predictions, experiment.protocol, folder, cohort=cells, steps=experiment.steps,
-                     cpu_minutes=round(seconds / 60, 2),
-                     test_to_train=getattr(experiment.protocol, "test_to_train", None))
+        experiment.keep(name, predictions, wanted.protocol, cells, seconds, folder, wanted.steps)
         shutil.rmtree(aside)
-        print(f"{name:<24} {seconds / 60:.1f} CPU minutes", flush=True)
     return 0
 
 

@@ -51,14 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run what is not there yet, one line per method; exit 3 when the data cannot be had, 2 for a wrong call."""
+    """Run what is not there yet, one line per method; exit 2 for a wrong call."""
     folder = args.folder or settings.science_folder()
-    try:
-        mouse = cohorts.load("mouse", "aligned", source=args.cohort)
-        human = cohorts.load("human", "human", source=args.cohort)
-    except (cohorts.DataUnavailable, cohorts.TableError) as error:
-        print(f"No data: {error}", file=sys.stderr)
-        return 3
+    mouse = cohorts.load("mouse", "aligned", source=args.cohort)
+    human = cohorts.load("human", "human", source=args.cohort)
     for name in args.methods:
         if not args.again and archive.is_kept(PREFIX + name, human, folder):
             print(f"{name:<20} kept", flush=True)
