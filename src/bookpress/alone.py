@@ -51,4 +51,3 @@ def _processor_s() -> float:
     """What ended processes of ours have used, in seconds: a busy machine does not make a chapter slower by it."""
     used = os.times()
     return used.children_user + used.children_system
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,19 @@ def write_pairs(project: Project) -> list[Path]:
     for source in written:
         write_text(source.with_suffix(".ipynb"), pair_text(source))
     return written
+
+
+def with_parameters(source: str, **values: Any) -> str:
+    """Code in which each line that sets one of the parameters to a plain value sets it to another.
+
+    >>> with_parameters('cohort = "published"  # data\\nquick = False', cohort="simulated", quick=True)
+    'cohort = "simulated"  # data\\nquick = True'
+    """
+    for name, value in values.items():
+        written = json.dumps(value) if isinstance(value, str) else repr(value)
+        plain = rf'^{name} = ("\w+"|True|False|\d+)(?=\s|$)'
+        source = re.sub(plain, f"{name} = {written}", source, flags=re.MULTILINE)
+    return source
 
 
 def quicken(project: Project) -> list[Path]:

@@ -34,10 +34,9 @@ import pandas as pd
 import pytest
 
 from bookpress.course.exercises import BEGIN, END, Exercise, binds, context, exercises, reads, stub
-from bookpress.course.grade import _quick
 from bookpress.course.judge import _imports
 from bookpress.course.wire import decode, encode
-from bookpress.notebook import read, sources
+from bookpress.notebook import read, sources, with_parameters
 from bookpress.project import Project
 from patchtype import cohorts, families, taxonomy
 
@@ -183,7 +182,7 @@ def chapter(root: Path, name: str):
         if taken not in done:
             done[taken] = {"__name__": "__main__"}
             for text in taken:
-                text = _quick(text).replace('cohort = "published"', 'cohort = "simulated"')
+                text = with_parameters(text, quick=True, cohort="simulated")
                 # One simulated recording is enough for the exercises, and five times as quick.
                 exec(text.replace("in taxonomy.MOUSE_SUBCLASSES", 'in ("Pvalb",)'), done[taken])
         return dict(done[taken])

@@ -26,6 +26,7 @@ from nbformat.v4 import new_code_cell
 
 from bookpress.course import bundle
 from bookpress.course.exercises import exercises
+from bookpress.notebook import with_parameters
 from bookpress.project import Project
 
 from .attempts import ANSWERS, ROOT, answers, in_place
@@ -121,8 +122,7 @@ def work(folder: Path, chapters: Path, name: str, cohort: str, quick: bool) -> t
     kinds = at_work(notebook, chapter, name)
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
-            cell.source = re.sub(r'^cohort = "\w+"', f'cohort = "{cohort}"', cell.source, flags=re.MULTILINE)
-            cell.source = re.sub(r"^quick = \w+", f"quick = {quick}", cell.source, flags=re.MULTILINE)
+            cell.source = with_parameters(cell.source, cohort=cohort, quick=quick)
     path = folder / f"{name} at work.ipynb"
     nbformat.write(notebook, path)
     execute = [".venv/bin/jupyter", "execute", "--inplace", "--timeout=-1", "--startup_timeout=600"]

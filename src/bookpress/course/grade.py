@@ -28,6 +28,7 @@ from bookpress.course.collect import Student
 from bookpress.course.exercises import Exercise, context, exercises, stub, tags
 from bookpress.course.judge import CHAPTER_FAILED, LATE, PREPARE_S, WALL
 from bookpress.files import write_text
+from bookpress.notebook import with_parameters
 
 #: Seconds of processor time for an answer, and as many for what its check asks of it.
 LIMIT_S = 120
@@ -122,14 +123,11 @@ def mark(
 
 def _job(chapter: nbformat.NotebookNode, exercise: Exercise, code: str) -> dict:
     solution, check = (chapter.cells[at].source for at in (exercise.solution, exercise.check))
+    before = context(chapter, exercise, f"{solution}\n{code}")
     return {
-        "context": [_quick(source) for source in context(chapter, exercise, f"{solution}\n{code}")],
+        "context": [with_parameters(source, quick=True) for source in before],
         "solution": solution, "check": check, "answer": code,
     }  # fmt: skip
-
-
-def _quick(source: str) -> str:
-    return re.sub(r"^quick = False", "quick = True", source, flags=re.MULTILINE)
 
 
 def on_cohort(chapter: nbformat.NotebookNode, cohort: str) -> nbformat.NotebookNode:
@@ -137,7 +135,7 @@ def on_cohort(chapter: nbformat.NotebookNode, cohort: str) -> nbformat.NotebookN
     other = copy.deepcopy(chapter)
     for cell in other.cells:
         if cell.cell_type == "code":
-            cell.source = re.sub(r'^cohort = "\w+"', f'cohort = "{cohort}"', cell.source, flags=re.MULTILINE)
+            cell.source = with_parameters(cell.source, cohort=cohort)
     return other
 
 
