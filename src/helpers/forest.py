@@ -43,9 +43,12 @@ class Forest:
 
     def html(self) -> str:
         """The table; its axis is named in the head."""
+        return self.around("".join(self._row(row) for row in self.rows))
+
+    def around(self, body: str) -> str:
+        """Caption and axis of the table, with these lines."""
         ends = "".join(f"<span>{number(end)}</span>" for end in (self.low, self.high))
         head = f'<tr><td></td><th scope="col"><span class="forest-axis">{ends}</span></th><td></td></tr>'
-        body = "".join(self._row(row) for row in self.rows)
         return (
             f'<table class="forest"><caption>{escape(self.caption)}</caption><thead>{head}</thead>'
             f"<tbody>{body}</tbody></table>"
@@ -86,7 +89,7 @@ def strip(rows: Mapping[str, Mapping[str, float]], caption: str, low: float, hig
         ends = " to ".join(dict.fromkeys(f"{end(dots.values()):.2f}" for end in (min, max)))
         body += (f'<tr><th scope="row">{escape(name)}</th><td><span class="forest-plot">{drawn}</span></td>'
                  f'<td class="forest-number">{ends}</td></tr>')
-    return axis.html().replace("<tbody>", f"<tbody>{body}")
+    return axis.around(body)
 
 
 def number(value: float) -> str:
