@@ -73,10 +73,10 @@ $(EXECUTED): _build/executed/notebooks/%.ipynb: notebooks/%.md $(CODE) _build/se
 
 # These chapters are computed from kept predictions.
 _build/executed/notebooks/04_random_forest.ipynb: $(wildcard science/baselines_*.json)
-_build/executed/notebooks/05_attention_bilstm.ipynb: $(wildcard science/baselines_human*.json)
+_build/executed/notebooks/05_attention_bilstm.ipynb: $(wildcard science/baselines_human*.json science/networks_*.json)
 _build/executed/notebooks/06_cross_species_transfer.ipynb: $(wildcard science/suite*.json)
 _build/executed/notebooks/07_own_cell.ipynb: $(wildcard science/classifier_*.json)
-_build/executed/notebooks/08_fair_transfer.ipynb: $(wildcard science/transfer_*.json)
+_build/executed/notebooks/08_fair_transfer.ipynb: $(wildcard science/transfer_*.json science/human_to_mouse*.json)
 _build/executed/notebooks/09_better_model.ipynb: $(wildcard science/*.json)
 
 _build/html/index.html: $(EXECUTED) $(PAGES) _build/commit
