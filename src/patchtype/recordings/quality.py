@@ -46,9 +46,10 @@ def _(cell):
     if not any(cell.prepared.protocol.of(kind) for kind in KINDS):
         why = Counter(step.why for step in cell.prepared.protocol.steps)
         said = "; ".join(f"in {n} sweep{'s' if n > 1 else ''} {text}" for text, n in why.most_common(3))
-        return (f"found no step of 0.3 s or more, no short pulse and no ramp in the command of {sum(why.values())} "
-                f"sweeps ({said}), expected one of them; where the command is right, say what a stimulus is with "
-                "--protocol NAME=long_square")
+        n = sum(why.values())
+        return (f"found no step of 0.3 s or more, no short pulse and no ramp in the command of {n} "
+                f"sweep{'s' if n > 1 else ''} ({said}), expected one of them; where the command is right, say what a "
+                "stimulus is with --protocol NAME=long_square")
 
 
 @rule("stimulus_codes_unknown", "recording", "Names that nobody knows confirm nothing.", costs="nothing")
