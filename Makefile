@@ -75,9 +75,9 @@ $(EXECUTED): _build/executed/notebooks/%.ipynb: notebooks/%.md $(CODE) _build/se
 _build/executed/notebooks/04_random_forest.ipynb: $(wildcard science/baselines_*.json)
 _build/executed/notebooks/05_attention_bilstm.ipynb: $(wildcard science/baselines_human*.json science/networks_*.json)
 _build/executed/notebooks/06_cross_species_transfer.ipynb: $(wildcard science/suite*.json)
-_build/executed/notebooks/07_own_cell.ipynb: $(wildcard science/classifier_*.json)
-_build/executed/notebooks/08_fair_transfer.ipynb: $(wildcard science/transfer_*.json science/human_to_mouse*.json)
-_build/executed/notebooks/09_better_model.ipynb: $(wildcard science/*.json)
+_build/executed/notebooks/07_fair_transfer.ipynb: $(wildcard science/transfer_*.json science/human_to_mouse*.json)
+_build/executed/notebooks/08_better_model.ipynb: $(wildcard science/*.json)
+_build/executed/notebooks/10_own_cell.ipynb: $(wildcard science/classifier_*.json)
 
 _build/html/index.html: $(EXECUTED) $(PAGES) _build/commit
 	@$(PRESS) render
@@ -118,7 +118,7 @@ suite: env  ## run what chapters 4 to 6 read from science: table models, and the
 bench: env  ## time extraction and training against plain implementations of the same
 	@$(BIN)/python benchmarks/extraction.py
 	@$(BIN)/python benchmarks/training.py
-science: env  ## run every method of transfer, and what else chapters 5, 8 and 9 read, that is not kept in science/ yet
+science: env  ## run every method of transfer, and what else chapters 5, 7 and 8 read, that is not kept in science/ yet
 	@$(PATCHTYPE) science --jobs $(JOBS)
 	@$(PATCHTYPE) experiments
 better: env  ## try the better model on development donors and score it once on final ones, into science
@@ -173,9 +173,9 @@ check-student: env  ## install the student's bundle, work through chapter 1 as a
 	@$(BIN)/python -m tests.course.student
 
 .PHONY: check-wheel check-colab check-platforms
-check-wheel: env  ## install the wheel alone on 3.11 and the newest other Python, classify a recording, run chapter 7
+check-wheel: env  ## install the wheel alone on 3.11 and the newest other Python, classify a recording, run chapter 10
 	@WHEEL_PYTHONS=all $(BIN)/python -m pytest -q tests/test_wheel.py
-	@PRESS="$(PRESS)" .ci/alone pip _build/pip 07_own_cell
+	@PRESS="$(PRESS)" .ci/alone pip _build/pip 10_own_cell
 check-colab: env  ## install the chapters' needs beside what Colab has into _build/colab, run each chapter alone there
 	@PRESS="$(PRESS)" .ci/alone colab _build/colab
 

@@ -149,12 +149,12 @@ def ground(name: str) -> dict:
 
     space = {"np": np, "pd": pd, "cohorts": cohorts, "cohort": "simulated"}
     rng = np.random.default_rng(1)
-    if name == "07_own_cell":
+    if name == "10_own_cell":
         shares = {key: rng.uniform(0.7, 1, 4) for key in product(("mouse", "human"), ("all together", "each subclass"))}
         names = list(taxonomy.HUMAN_SUBCLASSES)
         space["covered"] = {key: pd.DataFrame({"coverage": values}, names) for key, values in shares.items()}
         space["conformal"] = conformal
-    if name == "08_fair_transfer":
+    if name == "07_fair_transfer":
         models = ["aligned | average", "stacked_aligned | average", "full | average", "stacked_full | average"]
         levels = {"model": models, "size": [0, 50], "repeat": range(2), "fold": range(5)}
         index = pd.MultiIndex.from_product(levels.values(), names=levels)
@@ -164,7 +164,7 @@ def ground(name: str) -> dict:
             space[f"against_{key}"] = table.assign(p_holm=gains.holm(table["p"]))
         space |= {"gains": gains, "scores": scores, "best": best}
         space |= {"mouse": made("mouse"), "human": made("human", "human")}
-    if name == "10_external_validation":
+    if name == "09_external_validation":
         space["recalls"] = recalls
     return space
 

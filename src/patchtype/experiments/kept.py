@@ -1,4 +1,4 @@
-"""``patchtype experiments``: what chapters 5, 8 and 9 read beside the transfer and the better model, run and kept.
+"""``patchtype experiments``: what chapters 5, 7 and 8 read beside the transfer and the better model, run and kept.
 
 Each experiment is one of `patchtype.evaluation.archive`, written when it is done; those that are there are left
 alone unless ``--again`` is given. Its pieces are put aside in ``_build/experiments`` as they are made, so a run that
