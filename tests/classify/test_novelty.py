@@ -16,6 +16,12 @@ def training(n=2000, seed=0, p=8):
     return (rng.normal(size=(n, p)) @ mix) + 0.5 * y[:, None], y
 
 
+def test_the_distance_is_that_to_the_nearest_class():
+    novelty = Novelty(np.zeros(2), np.ones(2), np.array([[0.0, 0.0], [3.0, 3.0]]), np.array([np.eye(2)] * 2))
+    first, second, between = novelty.distance(np.sinh([[0.0, 0.0], [3.0, 3.0], [1.5, 1.5]]))
+    assert first == pytest.approx(second) and first < between - 2
+
+
 def test_cells_of_the_training_kind_have_a_standard_distance_whatever_is_missing():
     x, y = training()
     new, _ = training(seed=1)

@@ -46,6 +46,8 @@ def test_a_blanked_cell_has_the_pattern_it_was_blanked_to(species):
         assert patterns.pattern_of(blanked, species) == [pattern] * 20
         left = blanked.columns[blanked.notna().any()]
         assert set(left) <= set(np.array(patterns.columns(species))[patterns.positions(species, pattern)])
+        kept = [c for c in whole if patterns.block(c) in ("", *pattern)]
+        pd.testing.assert_frame_equal(blanked[kept], whole[kept])
 
 
 def test_layers_as_people_write_them():

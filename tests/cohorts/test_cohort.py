@@ -49,6 +49,9 @@ def test_an_unknown_rule_for_sncg_is_refused(parts):
 @pytest.mark.parametrize(("change", "message"), [
     (lambda p: p.update(cells=p["cells"].drop(columns="donor")), "cells without the column 'donor'"),
     (lambda p: p.update(table=p["table"].iloc[:2]), "different indexes"),
+    (lambda p: p.update(table=p["table"].iloc[::-1]), "different indexes"),
+    (lambda p: p.update({key: p[key].rename(index={"b": "a"}) for key in ("cells", "table")}),
+     "found the cell id 'a' twice"),
     (lambda p: p["families"].update(extra=["width"]), "no column for the feature 'width'"),
     (lambda p: p.update(classes=("Sst", "Vip")), "found the subclass 'Sncg'"),
     (lambda p: p["cells"].__setitem__("source", "dreamt"), "found the source 'dreamt'"),

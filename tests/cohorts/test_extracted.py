@@ -29,7 +29,8 @@ def folder(tmp_path):
     cells.to_csv(tmp_path / "cells.csv", index=False)
     pd.DataFrame({"cell_id": cells["cell_id"], "subclass": ["Sst", "Vip", "Sst", "Meis2"]}).to_csv(
         tmp_path / "labels.csv", index=False)
-    vectors = {family: np.full((4, 3), k, np.float32) for k, family in enumerate(families.VECTOR_FAMILIES)}
+    vectors = {family: np.add.outer(100 * np.arange(4), [k] * 3).astype(np.float32)
+               for k, family in enumerate(families.VECTOR_FAMILIES)}
     np.savez(tmp_path / "families_paper.npz", cell_id=cells["cell_id"].to_numpy(str), **vectors)
     return tmp_path
 
@@ -65,7 +66,15 @@ def test_a_feature_that_no_cell_has_is_left_out_but_of_the_aligned_ones(folder):
 def test_vector_families_become_the_same_type(folder):
     sequence = load_folder(folder, "mouse", "paper", "simulated").sequence()
     assert sequence.families == tuple(families.VECTOR_FAMILIES) and sequence.values.shape == (2, 12, 3)
-    assert sequence.values[0, :, 0].tolist() == list(range(12))
+    assert sequence.values[:, :, 0].tolist() == [list(range(12)), list(range(100, 112))]
+
+
+def test_vectors_go_to_their_cells_whatever_their_order_and_a_cell_without_any_has_none(folder):
+    with np.load(folder / "families_paper.npz") as arrays:
+        turned = {name: values[[3, 1]] for name, values in arrays.items()}
+    np.savez(folder / "families_paper.npz", **turned)
+    table = load_folder(folder, "mouse", "paper", "simulated").table
+    assert table.iloc[0].isna().all() and table.iloc[1].tolist()[::3] == list(range(100, 112))
 
 
 def test_every_feature_that_recordings_gave_is_there_for_any_set(folder):

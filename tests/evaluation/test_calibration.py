@@ -42,7 +42,9 @@ def test_brier_of_certain_and_of_even_probabilities(p, expected):
 
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.5])
 def test_the_temperature_undoes_a_known_sharpening(sharpness):
-    found = Temperature.fit(*drawn(20_000, sharpness=sharpness))
+    told, y = drawn(20_000, sharpness=sharpness)
+    found = Temperature.fit(told, y)
+    np.testing.assert_allclose(found.apply(told), drawn(20_000)[0], atol=0.05)
     assert found.temperature == pytest.approx(sharpness, rel=0.05)
     assert np.abs(found.shift).max() < 0.1 and abs(found.shift.sum()) < 1e-9
 

@@ -75,7 +75,7 @@ def chances(cohort, p):
 
 def test_propensities_are_the_shares_within_each_condition():
     cohort = with_metadata(tell=0.6, n=3000)
-    p = confounds.propensity(cohort, CrossValidation(4, 1))
+    p = confounds.propensity(cohort, CrossValidation(4, 2))
     np.testing.assert_allclose(p.sum(axis=1), 1)
     for condition in ("acute", "culture"):
         inside = (cohort.cells["condition"] == condition).to_numpy()

@@ -92,8 +92,8 @@ def test_scores_of_a_sample_in_itself_are_normal_scores_and_weights_count_as_cop
     x = np.array([[4.0], [1.0], [3.0], [2.0]])
     np.testing.assert_allclose(scores(x, x).ravel(), norm.ppf([0.875, 0.125, 0.625, 0.375]))
     middle = np.array([[3.0]])
-    copies = np.repeat(x, [1, 1, 3, 1], axis=0)
-    np.testing.assert_allclose(scores(middle, x, np.array([1, 1, 3, 1]) / 6), scores(middle, copies))
+    copies = np.repeat(x, [1, 2, 3, 5], axis=0)
+    np.testing.assert_allclose(scores(middle, x, np.array([1, 2, 3, 5]) / 11), scores(middle, copies))
 
 
 @pytest.mark.parametrize("name", ALIGNERS)

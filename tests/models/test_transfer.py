@@ -74,6 +74,21 @@ def test_pooling_with_weight_nought_is_training_on_the_own_cells_alone():
     assert agree.mean() > 0.9  # the scaled table is winsorised, so trees may differ in a few cells
 
 
+def test_cells_of_the_partner_weigh_their_share_of_the_own_cells_and_classes_alike():
+    given = []
+
+    class Learner:
+        def fit(self, x, y, sample_weight):
+            given.append((y, sample_weight))
+            return self
+
+    own = make_cohort(n=100, missing=0.0)
+    Pooled(PARTNER, weights=(0.3,), learners={"any": lambda seed: Learner()}).fit(own)
+    [(y, weights)] = given
+    assert weights[:100].sum() == pytest.approx(100) and weights[100:].sum() == pytest.approx(30)
+    np.testing.assert_allclose(np.bincount(y[100:], weights[100:]), 7.5)
+
+
 def test_inner_folds_choose_help_that_helps_and_refuse_help_that_harms():
     """A partner of the same kind raises the score of a few cells; one with exchanged labels lowers it."""
     few = make_cohort(n=40, shift=1.0, seed=5)

@@ -92,14 +92,29 @@ def test_levels_and_heights_that_are_not_there_are_as_in_a_plain_implementation(
     same_as_plain(written(cell(amplitudes=amplitudes)))
 
 
-def test_official_equals_ipfx_own_script(either_file):
+def same_as_ipfx(path):
     expected = data_for_specimen_id(
-        1, "none", "filesystem", StimulusOntology.default(), ap_window_length=0.003, file_list={1: str(either_file)}
+        1, "none", "filesystem", StimulusOntology.default(), ap_window_length=0.003, file_list={1: str(path)}
     )
-    found = official(either_file)
+    found = official(path)
     assert found.missing == {}
     for family in extraction.FAMILIES:
         assert np.array_equal(found.values[family], expected[family]), family
+    return found
+
+
+def test_official_equals_ipfx_own_script(either_file):
+    same_as_ipfx(either_file)
+
+
+def test_official_counts_low_spikes_as_ipfx_own_script_does(written, good_official):
+    """From 1 s on spikes reach some −10 mV: over ipfx's least peak of −25 mV, under that of usual ones."""
+    low = cell()
+    for sweep in low:
+        late = np.arange(len(sweep.v_mv)) > analytic.RATE
+        sweep.v_mv[late] = np.where(sweep.v_mv > -40, -40 + 0.35 * (sweep.v_mv + 40), sweep.v_mv)[late]
+    found = same_as_ipfx(written(low))
+    assert found.values["psth"].sum() == good_official["psth"].sum()
 
 
 def test_scalars_equal_ipfx_own_feature_record(either_file):

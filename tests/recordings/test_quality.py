@@ -176,6 +176,14 @@ def test_harmless_sweeps_are_noted(sweeps, name):
     assert sentence in {f.code: f.text for f in cell.verdict.notes}[code]
 
 
+def test_a_sweep_with_a_hole_counts_as_if_it_were_not_there(sweeps):
+    holed = with_v(sweeps, fill(40_000, 40_010, np.nan), lambda k, _: k == SPIKING)
+    found, without = (extract(analytic.recording(s)) for s in (holed, [*sweeps[:SPIKING], *sweeps[SPIKING + 1:]]))
+    assert found.features == pytest.approx(without.features, nan_ok=True)
+    for family, values in without.paper.items():
+        np.testing.assert_array_equal(found.paper[family], values, family)
+
+
 def test_all_reasons_come_at_once():
     cell = extract(analytic.recording(analytic.steps((-50, 0, 50)), 20_000.0))
     assert [f.code for f in cell.verdict.families] == [

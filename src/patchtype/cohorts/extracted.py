@@ -134,7 +134,7 @@ def _vectors(path: Path, cells: pd.Index) -> tuple[pd.DataFrame, dict[str, list[
     with np.load(path, allow_pickle=False) as arrays:
         rows = pd.Index(arrays["cell_id"]).get_indexer(cells)
         for family in families.VECTOR_FAMILIES:
-            values = arrays[family][rows]
+            values = np.where((rows >= 0)[:, None], arrays[family][rows], np.nan)
             members[family] = [f"{family}[{i}]" for i in range(values.shape[1])]
             blocks.append(pd.DataFrame(values, index=cells, columns=members[family]))
     return pd.concat(blocks, axis=1), members
