@@ -10,6 +10,7 @@ import argparse
 import time
 
 import pandas as pd
+from sklearn.ensemble import RandomForestClassifier
 
 from patchtype import cohorts
 from patchtype.arguments import jobs
@@ -18,9 +19,19 @@ from patchtype.evaluation import archive
 from patchtype.evaluation.metrics import summary
 from patchtype.evaluation.predictions import evaluate
 from patchtype.evaluation.protocols import CrossValidation
+from patchtype.models.sparse_pca import SparsePCAModel
 from patchtype.models.table import BASELINES
 
-PROTOCOLS = (CrossValidation(5, 2), CrossValidation(5, 1, grouped=True))
+PROTOCOLS = (CrossValidation(5, 10), CrossValidation(5, 1, grouped=True))
+
+
+def forest_on_components(seed: int) -> SparsePCAModel:
+    """Class-balanced forest on sparse components, the way of Gouwens et al. (2020)."""
+    forest = RandomForestClassifier(200, class_weight="balanced_subsample", random_state=seed)
+    return SparsePCAModel(forest)
+
+
+MODELS = {**BASELINES, "forest on components": forest_on_components}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
     for cohort in [cohorts.load(species, species, source="published") for species in ("mouse", "human")]:
         for protocol in PROTOCOLS:
             start, name = time.perf_counter(), kept_as(cohort, protocol)
-            predictions = evaluate(BASELINES, cohort, protocol, args.jobs)
+            predictions = evaluate(MODELS, cohort, protocol, args.jobs)
             minutes = round((time.perf_counter() - start) / 60, 1)
             archive.keep(name, predictions, protocol, cohort=cohort, seed=protocol.seed, minutes=minutes,
                          processes=args.jobs)
@@ -47,11 +58,11 @@ def kept_as(cohort: Cohort, protocol: CrossValidation) -> str:
 
 
 def out_of_fold(cohort: Cohort, protocol: CrossValidation, n_jobs: int = 1) -> pd.DataFrame:
-    """Out-of-fold predictions of `BASELINES`: the kept ones of these cells, features and folds, or else made here.
+    """Out-of-fold predictions of `MODELS`: the kept ones of these cells, features and folds, or else made here.
 
     Columns are those of `patchtype.evaluation.evaluate`.
     """
     try:
         return archive.recall(kept_as(cohort, protocol), cohort, protocol)
     except archive.ArchiveError:
-        return evaluate(BASELINES, cohort, protocol, n_jobs)
+        return evaluate(MODELS, cohort, protocol, n_jobs)

@@ -40,7 +40,7 @@ PLANS = {
 ZERO_SHOT = {0: "each species ranked", 1: "consistent features", 2: "balanced quantiles", 3: "self-training"}
 
 
-def development(species: str, repeats: int = 1) -> CrossValidation:
+def development(species: str, repeats: int = 10) -> CrossValidation:
     """Folds of the development donors: five, donors apart."""
     return CrossValidation(5, repeats, grouped=True, seed=11 if species == "human" else 12)
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from patchtype.cohorts import Cohort
 from patchtype.evaluation.predictions import as_table, one_fold
-from patchtype.evaluation.sizes import Sample
+from patchtype.evaluation.sizes import SIZES, Sample
 from patchtype.experiments.better_model import SEED, ZERO_SHOT
 from patchtype.experiments.confounds import QUICK, average
 from patchtype.experiments.experiment import Experiment, Piece, development, everyone
@@ -30,10 +30,10 @@ from patchtype.models.zero_shot import ZeroShot
 ALONE, ADVISED = "average of plain models", "average with human-model probabilities"
 NETWORK_ALONE, PLAIN = "mouse only", "plain model"
 
-FOLDS = base(2)
+FOLDS = base(10)
 
-#: Labelled mouse cells, 0 for all; networks, which cost most, are trained with at most `FEW`.
-SIZES, FEW = (25, 100, 400, 0), 100
+#: Networks, which cost most, are trained with at most so many labelled mouse cells.
+FEW = 100
 
 #: Settings of the label-free model near its own, which is among them.
 NEARBY = {

@@ -23,7 +23,7 @@ from patchtype.experiments.experiment import Experiment, Piece, development
 from patchtype.models.average import Average
 from patchtype.models.ensemble import TABLE_MEMBERS
 
-FOLDS = folds_of("human", repeats=10)
+FOLDS = folds_of("human")
 
 #: What the model is shown.
 PLAIN, LAYER, PERMUTED = "features", "features and layer", "features and permuted layer"
