@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
+from patchtype.cohorts import Cohort
 from patchtype.evaluation import bootstrap
 from patchtype.evaluation.final import FINAL_SHARE, is_final, split
+from patchtype.evaluation.metrics import Estimate
 from patchtype.experiments import ceiling
 from patchtype.experiments.ceiling import neighbours, votes
 from patchtype.experiments.goals import verdict
@@ -183,3 +185,47 @@ def test_labels_exchanged_at_random_are_found():
     given = np.where(rng.random(1000) < 0.1, 1 - true, true)
     found = ceiling.label_noise(p, given)
     assert found.sum() == 1000 and found[0, 1] + found[1, 0] == (given != true).sum()
+
+
+def test_an_error_among_cells_of_the_predicted_name_is_told_from_one_that_stands_alone():
+    """Two clouds far apart; a cell of the first labelled as the second is an error that its neighbours explain."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 2)) + 20 * np.repeat([[0], [1]], 40, axis=0)
+    true = np.repeat(["Sst", "Vip"], 40)
+    true[0] = "Vip"  # lies among Sst
+    index = [f"c{i:02d}" for i in range(80)]
+    cells = pd.DataFrame({"species": "human", "subclass": true, "donor": [f"d{i}" for i in range(80)],
+                          "source": "simulated"}, index=index)
+    cohort = Cohort.build(cells, pd.DataFrame(x, index, ["a", "b"]), {"all": ["a", "b"]}, ("Sst", "Vip"))
+    named = np.repeat(["Sst", "Vip"], 40)
+    named[79] = "Sst"  # lies among Vip, so no neighbour speaks for the error
+
+    def said(model, names):
+        return pd.DataFrame({"model": model, "repeat": 0, "fold": 0, "cell": index, "true": true, "predicted": names})
+
+    predictions = pd.concat([said("average", named), said("average / m", named), said("average / n", true)])
+    found = ceiling.shared_errors(predictions, cohort)
+    assert found == {
+        "wrong in the average": 2 / 80, "wrong in every member": 0.0,
+        "errors with neighbours of the predicted name": 0.5, "right cells with neighbours of another name": 0.0}
+
+
+def test_looks_at_the_ceiling_read_the_first_repeat_alone():
+    rng = np.random.default_rng(1)
+    cohort = make_cohort(n=200)
+    p = np.eye(4)[cohort.y] * 2 + rng.dirichlet(np.ones(4), 200)
+    p /= p.sum(axis=1, keepdims=True)
+    named = np.array(cohort.classes)[p.argmax(axis=1)]
+    table = pd.DataFrame(p, columns=[f"p_{c}" for c in cohort.classes]).assign(
+        repeat=0, cell=cohort.cells.index, true=cohort.cells["subclass"].to_numpy(), predicted=named)
+    first = pd.concat([table.assign(model=m) for m in ("average", "average / a", "average / b")])
+    curve = pd.DataFrame({"fold": [0, 0, 1, 1], "share": [0.5, 1.0] * 2, "cells": [50, 100] * 2,
+                          "macro_f1": [0.7, 0.8, 0.6, 0.9]})
+    score = Estimate(0.9, 0.8, 1.0, float("nan"))
+    found, noise = ceiling.looks(first, cohort, curve, score)
+    wrong = first.assign(repeat=1, predicted="Sst", **{f"p_{c}": float(c == "Sst") for c in cohort.classes})
+    again, same = ceiling.looks(pd.concat([first, wrong]), cohort, curve, score)
+    pd.testing.assert_frame_equal(pd.DataFrame(found), pd.DataFrame(again))
+    np.testing.assert_array_equal(noise, same)
+    assert list(found.values())[0] is score and found["one member judged by another"].mean == 1.0
+    assert found["no errors but in labels"].mean == pytest.approx(float(bootstrap.macro_f1(noise)))

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from patchtype.evaluation import CrossValidation
-from patchtype.experiments import confounds
+from patchtype.experiments import confounds, layer
 from tests.models.conftest import make_cohort
 
 
@@ -170,3 +170,20 @@ def test_a_gain_over_donors_is_the_difference_of_their_scores_with_the_same_dono
     assert confounds.donor_gain(predictions, "a", "a", cohort).interval == (0.0, 0.0)
     with pytest.raises(ValueError, match="other cells"):
         confounds.donor_gain(predictions.iloc[1:], "a", "b", cohort)
+
+
+def test_a_gain_from_the_layer_is_told_by_whose_cells_are_scored():
+    """The layer mends the acute cells alone, a permuted one harms all."""
+    cohort = with_metadata(n=200)
+    acute = (cohort.cells["condition"] == "acute").to_numpy()
+    true = cohort.cells["subclass"].to_numpy()
+    wrong = np.where(np.arange(200) % 3 == 0, "Sst", true)
+
+    def said(model, names):
+        return pd.DataFrame({"model": model, "repeat": 0, "cell": cohort.cells.index, "true": true, "predicted": names})
+
+    found = layer.gains(pd.concat([said(layer.PLAIN, wrong), said(layer.LAYER, np.where(acute, true, wrong)),
+                                   said(layer.PERMUTED, "Sst")]), cohort)
+    assert found["cultured cells alone"].mean == 0 < found["all cells"].mean < found["acute cells alone"].mean
+    assert found["acute cells alone"].mean == pytest.approx(1 - f1_score(true[acute], wrong[acute], average="macro"))
+    assert found["layers dealt out at random"].high < 0

@@ -142,3 +142,47 @@ def label_noise(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
     told = sure.max(axis=1) >= 0
     np.add.at(found, (y[told], sure[told].argmax(axis=1)), 1)
     return found / np.maximum(found.sum(axis=1, keepdims=True), 1) * counts[:, None]
+
+
+def shared_errors(predictions: pd.DataFrame, cohort: Cohort) -> dict[str, float]:
+    """What is wrong with the cells that the average of `better_model` names wrongly, as shares, in the first repeat.
+
+    Neighbours are those of `neighbours`; a cell has more of one name than of another if more of them carry it.
+    """
+    members = _members(predictions)
+    of = votes(predictions, ["average", *members])
+    every = votes(predictions, members)["wrong"] == len(members)
+    near = pd.DataFrame(neighbours(cohort), cohort.cells.index, list(cohort.classes)).loc[of.index]
+    of_said, of_true = (np.array([near.at[cell, name] for cell, name in of[key].items()]) for key in ("said", "true"))
+    wrong = of["said"] != of["true"]
+    return {
+        "wrong in the average": wrong.mean(), "wrong in every member": every.mean(),
+        "errors with neighbours of the predicted name": (of_said > of_true)[wrong].mean(),
+        "right cells with neighbours of another name": (near.max(axis=1).to_numpy() > of_true)[~wrong].mean(),
+    }
+
+
+def looks(predictions: pd.DataFrame, cohort: Cohort, curve: pd.DataFrame, score: Estimate
+          ) -> tuple[dict[str, Estimate], np.ndarray]:
+    """Five looks at the ceiling of macro-F1, by what each assumes, and the matrix of `label_noise`.
+
+    Parameters: ``predictions`` of the average and its members; ``curve``, the `learning_curve`; ``score``, what the
+    average has. All but the score are of the first repeat.
+    """
+    part = predictions[(predictions["model"] == "average") & (predictions["repeat"] == 0)]
+    p = part[[f"p_{c}" for c in cohort.classes]].to_numpy()
+    p = p / p.sum(axis=1, keepdims=True)
+    y = cohort.y[cohort.cells.index.get_indexer(part["cell"])]
+    pairs = agreement(predictions, _members(predictions))
+    noise = label_noise(Temperature.fit(p, y, shifted=False).apply(p), y)
+    return {
+        "the average": score,
+        "one member judged by another": Estimate(pairs.mean(), pairs.min(), pairs.max(), float("nan")),
+        "the average, if its probabilities were true": if_true(p, y),
+        "the discriminant, cells without number": asymptote(curve),
+        "no errors but in labels": Estimate(float(bootstrap.macro_f1(noise)), *[float("nan")] * 3),
+    }, noise
+
+
+def _members(predictions: pd.DataFrame) -> list[str]:
+    return [model for model in predictions["model"].unique() if model.startswith("average / ")]

@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from patchtype.cohorts import Cohort
+from patchtype.evaluation.metrics import Estimate
 from patchtype.evaluation.predictions import one_fold
 from patchtype.experiments.better_model import QUICK_MEMBERS
 from patchtype.experiments.better_model import development as folds_of
-from patchtype.experiments.confounds import covariates
+from patchtype.experiments.confounds import covariates, donor_gain
 from patchtype.experiments.experiment import Experiment, Piece, development
 from patchtype.models.average import Average
 from patchtype.models.ensemble import TABLE_MEMBERS
@@ -48,6 +49,20 @@ def _pieces(data, cells: Cohort) -> Iterator[Piece]:
     for fold in FOLDS.folds(cells):
         for name, shown in ((PLAIN, cells), (LAYER, told), (PERMUTED, with_layer(cells, seed=fold.repeat))):
             yield partial(one_fold, name, quick_average, shown, fold)
+
+
+def gains(predictions: pd.DataFrame, cohort: Cohort) -> dict[str, Estimate]:
+    """Gain in macro-F1 from the layer, over draws of donors, by whose cells are scored; and from a permuted layer."""
+    condition = predictions["cell"].map(cohort.cells["condition"])
+
+    def gain(model: str, *conditions: str) -> Estimate:
+        return donor_gain(predictions[condition.isin(conditions)], model, PLAIN, cohort)
+
+    return {
+        "all cells": gain(LAYER, "acute", "culture"), "acute cells alone": gain(LAYER, "acute"),
+        "cultured cells alone": gain(LAYER, "culture"),
+        "layers dealt out at random": gain(PERMUTED, "acute", "culture"),
+    }
 
 
 EXPERIMENTS = {"layer_human": Experiment(lambda data: development(data["human"]), FOLDS, _pieces)}
