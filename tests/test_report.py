@@ -61,12 +61,14 @@ def test_the_ledger_lists_every_number_of_the_paper(results):
     assert sum("not computed" in row for row in rows) == len(rows) - 1
 
 
-def test_kept_predictions_come_back_and_absent_ones_say_what_to_do(results):
-    table = pd.DataFrame({"model": ["m"], "p_Sst": [0.5]})
-    results.keep(table)
-    pd.testing.assert_frame_equal(report.predictions("09_test"), table)
-    with pytest.raises(FileNotFoundError, match="expected the predictions of 08_none; run that notebook first"):
-        report.predictions("08_none")
+def test_what_these_cells_do_not_give_is_a_dash(results, monkeypatch):
+    given = {}
+    monkeypatch.setattr(report, "glue", given.__setitem__)
+    results.record("there", 0.5, n=1)
+    results.say("name", "Sst")
+    given.clear()
+    results.absent("there", "gain", words=["name", "best"])
+    assert given == {"gain_told": "–", "best": "–"}
 
 
 def test_an_interval_of_too_few_runs_is_none(results):

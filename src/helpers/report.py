@@ -21,7 +21,7 @@ from helpers.forest import Forest, Row, strip
 from patchtype import cohorts
 from patchtype.evaluation.metrics import Estimate
 from patchtype.experiments.paper import paper
-from patchtype.files import read_parquet, write_parquet, write_text
+from patchtype.files import write_text
 from patchtype.settings import build_folder
 
 NOT_THESE_CELLS = (
@@ -47,6 +47,7 @@ class Results:
         self.notebook, self.cohort, self.quick = notebook, cohort, quick
         self.path = Path(folder or build_folder() / "results") / f"{notebook}.json"
         self.results: dict[str, dict] = {}
+        self.said: set[str] = set()
         self._write()
         if cohort:
             self.say("data", cohorts.described(cohort) + (f". {self.note()}" if self.note() else ""))
@@ -117,16 +118,17 @@ class Results:
     def say(self, key: str, sentence: str) -> str:
         """Glue words that depend on the cells, such as a subclass's name, under a key and return them."""
         glue(key, Sentence(sentence))
+        self.said.add(key)
         return sentence
 
-    def absent(self, *keys: str) -> None:
-        """Glue a dash in the place of each number, told, that could not be computed on these cells.
+    def absent(self, *keys: str, words: Iterable[str] = ()) -> None:
+        """Glue a dash in the place of each number, told, and of ``words`` that these cells do not give.
 
-        >>> Results("00_example", cohort="simulated", folder="/tmp/example").absent("gain")
+        >>> Results("00_example", cohort="simulated", folder="/tmp/example").absent("gain", words=["best"])
         """
-        for key in keys:
-            if key not in self.results:
-                glue(f"{key}_told", Sentence("–"))
+        told = {f"{key}_told" for key in keys if key not in self.results}
+        for key in sorted(told | (set(words) - self.said)):
+            glue(key, Sentence("–"))
 
     def check(self, claims: Mapping[str, bool]) -> None:
         """AssertionError that lists the sentences of the chapter which its numbers no longer bear out.
@@ -142,23 +144,9 @@ class Results:
                 f"moved:\n{listed}"
             )
 
-    def keep(self, predictions) -> None:
-        """Keep a table of out-of-fold predictions for later chapters, see `predictions`."""
-        path = build_folder() / "predictions" / f"{self.notebook}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_parquet(path, predictions)
-
     def _write(self) -> None:
         content = {"notebook": self.notebook, "results": self.results}
         write_text(self.path, json.dumps(content, indent=1, sort_keys=True) + "\n")
-
-
-def predictions(notebook: str):
-    """Out-of-fold predictions that an earlier notebook kept; FileNotFoundError says how to make them."""
-    path = build_folder() / "predictions" / f"{notebook}.parquet"
-    if not path.exists():
-        raise FileNotFoundError(f"found no {path}, expected the predictions of {notebook}; run that notebook first")
-    return read_parquet(path)
 
 
 def _limits(interval) -> list[float] | None:

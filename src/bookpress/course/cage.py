@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bookpress.project import Settings
 
-#: Where a run finds what earlier chapters left.
+#: Where a run leaves what it makes.
 BUILD = "HELPERS_BUILD"
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime",
           "/etc/fonts")  # fmt: skip
@@ -63,9 +63,7 @@ def command(work: Path, data: Mapping[str, str], fd: int) -> tuple[list[str], di
     }  # fmt: skip
     if not isolated():
         return start, environment
-    left = work / "_build" / "predictions"
     bound = [*_wall(), "--dir", "/tmp/_build"]
-    bound += ["--ro-bind", str(left), "/tmp/_build/predictions"] if left.is_dir() else []
     for name, folder in packages().items():
         bound += ["--ro-bind", str(folder), f"{lib}/{name}"]
     for folder in filter(os.path.isdir, data.values()):

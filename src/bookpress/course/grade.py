@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -86,10 +85,7 @@ def mark(
         work = Path(folder, "student")
         judges = Path(folder, "judge")
         for place in (work, judges):
-            left = Path(os.environ.get(cage.BUILD) or "_build", "predictions")
             (place / "_build").mkdir(parents=True)
-            if left.is_dir():
-                shutil.copytree(left, place / "_build" / "predictions")
         (work / "lib").mkdir()
         for name, package in cage.packages().items():
             (work / "lib" / name).symlink_to(package)
