@@ -46,3 +46,29 @@ def test_the_slope_of_the_lowest_potentials_is_the_input_resistance(cell, axes):
     slope = marks.sag(axes[2], cell)
     assert 1000 * slope == pytest.approx(cell.features["input_resistance"], rel=0.05)
     assert f"sag {100 * cell.features['sag']:.0f} %" in axes[2].texts[0].get_text()
+
+
+def test_the_protocol_is_told_and_drawn_as_its_steps_are(cell, axes):
+    steps = traces.of_steps(cell.prepared)
+    step = marks.command(axes[0], cell)
+    assert (step.kind, len(axes[0].lines)) == ("long_square", len(cell.prepared.recording.sweeps))
+    ends = (f"{one.i_pa:.0f} pA".replace("-", "−") for one in (steps[0], steps[-1]))
+    assert marks.told(cell) == "{} steps of {:g} s, from {} to {}".format(
+        len(steps), step.end_s - step.onset_s, *ends)
+    ground = axes[0].patches[0].get_extents().transformed(axes[0].transData.inverted())
+    assert (ground.x0, ground.x1) == pytest.approx((step.onset_s, step.end_s))
+
+
+def test_three_sweeps_are_the_strongest_that_at_rheobase_and_the_most_negative(cell, axes):
+    marks.three_sweeps(axes[1], cell)
+    steps = traces.of_steps(cell.prepared)
+    wanted = (steps[-1].i_pa, cell.features["rheobase_i"], steps[0].i_pa)
+    assert [drawn.get_label() for drawn in axes[1].lines] == [marks.amount(pa, "pA") for pa in wanted]
+    assert [drawn.get_ydata().max() > 0 for drawn in axes[1].lines] == [True, True, False]
+
+
+def test_a_column_of_features_has_all_marks_and_the_title(cell, axes):
+    assert marks.features(axes, "some", cell) == pytest.approx(cell.features["input_resistance"] / 1000, rel=0.05)
+    assert axes[0].get_title(loc="center") + axes[0].get_title(loc="left") == "some cell"
+    assert [ax.get_ylabel() for ax in axes] == ["voltage (mV)"] * 3
+    assert all(len(ax.lines) > 1 for ax in axes)

@@ -26,6 +26,46 @@ def line(ax, t, v, **how) -> None:
     ax.plot(*thinned(Trace("", t, v, 0.0), 700), **{"color": INK, "linewidth": 0.9} | how)
 
 
+def told(cell) -> str:
+    """The long squares of a cell in words: how many, how long, from which current to which."""
+    steps, step = of_steps(cell.prepared), cell.protocol.steps[cell.prepared.of("long_square")[0]]
+    ends = f"from {amount(steps[0].i_pa, 'pA')} to {amount(steps[-1].i_pa, 'pA')}"
+    return f"{len(steps)} steps of {step.end_s - step.onset_s:g} s, {ends}"
+
+
+def command(ax, cell):
+    """The command of all sweeps, the long squares on a grey ground; returns the first of these."""
+    for sweep in cell.prepared.recording.sweeps:
+        edges = np.r_[0, np.flatnonzero(np.diff(sweep.i_pa)) + 1, len(sweep.i_pa) - 1]
+        ax.step(edges / sweep.rate, sweep.i_pa[edges], where="post", color="black", linewidth=0.7)
+    step = cell.protocol.steps[cell.prepared.of("long_square")[0]]
+    ax.axvspan(step.onset_s, step.end_s, color="#999999", alpha=0.25, linewidth=0)
+    ax.set_ylabel("command (pA)")
+    return step
+
+
+def three_sweeps(ax, cell) -> None:
+    """Whole sweeps with the strongest long square, with the one at rheobase, and with the most negative one."""
+    prepared, (least, *_, most) = cell.prepared, of_steps(cell.prepared)
+    for pa, colour in zip((most.i_pa, cell.features["rheobase_i"], least.i_pa), (GOLD, MARK, INK), strict=True):
+        k = next(k for k in prepared.of("long_square") if np.isclose(cell.protocol.steps[k].amplitude_pa, pa))
+        sweep = prepared.recording.sweeps[k]
+        line(ax, np.arange(len(sweep.v_mv)) / sweep.rate, sweep.v_mv, color=colour, label=amount(pa, "pA"))
+    ax.set_ylabel("voltage (mV)")
+    ax.legend(loc="lower right", bbox_to_anchor=(1.02, 0.96), ncols=3)
+
+
+def features(column, title: str, cell) -> float:
+    """Three axes of a figure, one below the other: `spike_and_latency` and `sag`; returns the slope of the latter."""
+    spike, wait, below = column
+    spike_and_latency(spike, wait, cell)
+    spike.set_title(f"{title} cell")
+    for ax in column:
+        if ax.get_subplotspec().is_first_col():
+            ax.set_ylabel("voltage (mV)")
+    return sag(below, cell)
+
+
 def spike_and_latency(spike, wait, cell) -> None:
     """At rheobase: the first spike with threshold, peak, fast trough and width, and below it the wait for it."""
     f, s = cell.features, cell.scalars
