@@ -18,9 +18,10 @@ from patchtype.evaluation.final import split
 from patchtype.evaluation.metrics import Estimate, corrected_mean, fold_scores, paired_difference
 from patchtype.evaluation.power import cells_needed
 from patchtype.experiments import better_model as better
-from patchtype.experiments import gains, layer, nearby
+from patchtype.experiments import gains, layer
 from patchtype.experiments import transfer as science
 from patchtype.experiments.experiment import Data
+from patchtype.experiments.kept import EXPERIMENTS
 from patchtype.experiments.paper import paper
 
 #: Macro-F1 that each task should reach, with donors kept apart.
@@ -71,12 +72,13 @@ def table(data: dict[str, Cohort], folder: str | Path | None = None) -> pd.DataF
         columns=COLUMNS)
 
 
-def kept(name: str, data: dict[str, Cohort], folder=None) -> pd.DataFrame | None:
-    """Predictions of one experiment of `better`, or None when they are not kept."""
-    own = data[better.EXPERIMENTS[name][1]]
-    if name not in archive.kept(folder):
-        return None
-    return archive.load(name, better.cells_of(name, own), folder)
+def kept(name: str, data: Data, folder=None) -> pd.DataFrame:
+    """Predictions of an experiment of `better_model` or `kept`; an empty table where none are, or without ``data``."""
+    if not data or name not in archive.kept(folder):
+        return pd.DataFrame()
+    if name in EXPERIMENTS:
+        return EXPERIMENTS[name].kept(name, data, folder)
+    return archive.load(name, better.cells_of(name, data[better.EXPERIMENTS[name][1]]), folder)
 
 
 def development_score(predictions: pd.DataFrame, model: str) -> Estimate:
@@ -89,11 +91,11 @@ def _within(data, species: str, folder) -> list[Row]:
     rows = []
     goal = f"{species}, {len(data[species].classes)} subclasses"
     trials = kept(f"better_{species}", data, folder)
-    if trials is not None:
+    if len(trials):
         rows.append(Row(goal, "development donors, cross-validated", GOALS[species],
                         development_score(trials, "average"), trials["cell"].nunique(), FOLDS, tuned=True))
     final = kept(f"better_{species}_final", data, folder)
-    if final is not None:
+    if len(final):
         part = final[final["model"] == "average"]
         rows.append(Row(goal, "final donors", GOALS[species],
                         bootstrap.interval(part, data[species].cells["donor"]), len(part), DONORS))
@@ -102,10 +104,9 @@ def _within(data, species: str, folder) -> list[Row]:
 
 def _layer(data, folder) -> list[Row]:
     """The human goal at ten repeats, without and with the layer, and what the layer adds."""
-    name = "layer_human"
-    if name not in archive.kept(folder):
+    predictions = kept("layer_human", data, folder)
+    if not len(predictions):
         return []
-    predictions = layer.EXPERIMENTS[name].kept(name, data, folder)
     where = "development donors, ten repeats, quick average"
     cells = predictions["cell"].nunique()
     rows = [Row(f"human, {shown}", where, GOALS["human"], development_score(predictions, shown), cells, FOLDS, True)
@@ -116,16 +117,13 @@ def _layer(data, folder) -> list[Row]:
 
 def nearby_scores(data: Data, folder=None) -> pd.Series | None:
     """Macro-F1 of each setting near the label-free model's, and of ranks with the mixture known, by name; or None."""
-    name = "nearby_settings"
-    if name not in archive.kept(folder):
-        return None
-    kept_there = nearby.EXPERIMENTS[name].kept(name, data, folder)
-    return fold_scores(kept_there)["macro_f1"].droplevel(["repeat", "fold"])
+    predictions = kept("nearby_settings", data, folder)
+    return fold_scores(predictions)["macro_f1"].droplevel(["repeat", "fold"]) if len(predictions) else None
 
 
 def _zero_shot(human: Cohort, folder) -> list[Row]:
     predictions = kept("better_zero_shot", {"human": human}, folder)
-    if predictions is None:
+    if not len(predictions):
         return []
     part = predictions[predictions["model"] == better.ZERO_SHOT[3]]
     dev, last = split(human)
