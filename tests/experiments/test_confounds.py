@@ -187,3 +187,66 @@ def test_a_gain_from_the_layer_is_told_by_whose_cells_are_scored():
     assert found["cultured cells alone"].mean == 0 < found["all cells"].mean < found["acute cells alone"].mean
     assert found["acute cells alone"].mean == pytest.approx(1 - f1_score(true[acute], wrong[acute], average="macro"))
     assert found["layers dealt out at random"].high < 0
+
+
+def test_each_condition_is_tested_on_either(monkeypatch):
+    """A model that always names the class of its training cells' condition is right there and wrong elsewhere."""
+    cohort = with_metadata(tell=1.0)  # class 1 is all that was cultured, and all of it
+    cohort = cohort.take(np.flatnonzero(np.isin(cohort.y, (0, 1))))
+
+    def named(cells, protocol):
+        assert (protocol.size, protocol.base.n_splits) == (20, 3)
+        guess = 0 if protocol.condition == "acute" else 1
+        return oracle(cells, np.eye(len(cells.classes))[np.full(len(cells), guess)])
+
+    monkeypatch.setattr(confounds, "answers", named)
+    scores = confounds.across_conditions(cohort, CrossValidation(3, 1), 20)
+    share = 1 / len(cohort.classes)
+    assert {key: value.mean for key, value in scores.items()} == pytest.approx({
+        ("acute", "acute"): share, ("acute", "culture"): 0, ("culture", "acute"): 0, ("culture", "culture"): share,
+        ("both", "acute"): 0, ("both", "culture"): share})
+    assert all(value.low <= value.mean <= value.high for value in scores.values())
+
+
+def test_what_the_average_is_shown_and_on_which_folds(monkeypatch):
+    cohort = with_metadata()
+    monkeypatch.setattr(confounds, "answers", lambda cells, protocol: (list(cells.table), protocol))
+    shown = confounds.by_inputs(cohort, "apart", "together")
+    own, told = list(cohort.table), list(confounds.COVARIATES)
+    assert shown == {
+        "features": (own, "apart"), "features and covariates": ([*own, *told], "apart"),
+        "covariates alone": (told, "apart"), "features, donors not apart": (own, "together")}
+
+
+def test_scores_come_with_and_without_weights():
+    cohort = with_metadata()
+    table = oracle(cohort, np.random.default_rng(0).dirichlet(np.ones(4), len(cohort)))
+    weights = pd.Series(np.random.default_rng(1).random(len(cohort)), cohort.cells.index)
+    scores = confounds.weighted_and_not({"one": table}, cohort, weights)
+    assert scores["one", "as they are"][:3] == confounds.donor_score(table, cohort)
+    assert scores["one", "weighted"][:3] == confounds.donor_score(table, cohort, weights=weights)
+
+
+def test_the_gain_from_mice_is_over_the_same_model_on_the_same_folds(monkeypatch):
+    """The one that is told of mice gets their probabilities beside features and covariates, on the same folds."""
+    cohort, mouse = with_metadata(), make_cohort(seed=5)
+    protocol, asked = CrossValidation(5, 1, grouped=True), []
+    table = oracle(cohort, np.random.default_rng(0).dirichlet(np.ones(4), len(cohort)))
+    table["fold"] = np.arange(len(table)) % 5
+
+    def named(cells, folds, model):
+        asked.append((list(cells.table), folds, type(model(0)).__name__))
+        return table.assign(predicted=table["true"])
+
+    monkeypatch.setattr(confounds, "answers", named)
+    gain = confounds.mouse_gain(mouse, cohort, protocol, table)
+    assert asked == [([*cohort.table, *confounds.COVARIATES], protocol, "Stacked")]
+    right = [f1_score(part["true"], part["predicted"], average="macro") for _, part in table.groupby("fold")]
+    assert gain.mean == pytest.approx(1 - np.mean(right)) and gain.low < gain.mean < gain.high
+    monkeypatch.setattr(confounds, "answers", lambda *task: table)
+    assert confounds.mouse_gain(mouse, cohort, protocol, table).mean == 0
+
+
+def test_answers_are_those_of_the_average_alone():
+    table = confounds.answers(with_metadata(n=120), CrossValidation(2, 1))
+    assert set(table["model"]) == {"model | average"} and table["cell"].is_unique and len(table) == 120

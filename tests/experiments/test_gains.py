@@ -63,6 +63,18 @@ def test_a_gain_is_the_corrected_mean_of_fold_differences(scores):
     assert (table["p_holm"] >= table["p"]).all() and table["gain"].is_monotonic_decreasing
 
 
+def test_a_curve_has_a_row_a_number_of_cells_and_ends_at_all_of_them():
+    model, twin_ = "stacked_full | average", "full | average"
+    tables = [named({model: 0.9, twin_: rate}, size, seed=size) for size, rate in ((0, 0.8), (25, 0.3), (50, 0.5))]
+    scores = gains.class_f1(pd.concat(tables), CLASSES).mean(axis=1)
+    gain, own = gains.curve(scores, model, 160, twin_), gains.curve(scores, model, 160)
+    assert gain.index.tolist() == own.index.tolist() == [25, 50, 160]
+    for size, cells in ((25, 25), (50, 50), (0, 160)):
+        there = scores.xs((model, size), level=("model", "size"))
+        np.testing.assert_allclose(own.loc[cells], corrected_mean(there, 0.25))
+        np.testing.assert_allclose(gain.loc[cells], corrected_mean(gains.differences(scores, model, twin_, size), 0.25))
+
+
 def test_the_reference_uses_no_mouse_cell_even_where_others_score_more(scores):
     assert gains.best_alone(scores) == "full | average"
     assert gains.gains(scores, reference="full | average").loc["adversarial", "gain"] < -0.2

@@ -19,10 +19,13 @@ from sklearn.preprocessing import StandardScaler
 
 from patchtype.cohorts import Cohort
 from patchtype.evaluation.bootstrap import ends, f1, times_drawn
-from patchtype.evaluation.metrics import Estimate
+from patchtype.evaluation.metrics import Estimate, corrected_mean
+from patchtype.evaluation.predictions import evaluate
 from patchtype.evaluation.protocols import CrossValidation, Fold
 from patchtype.evaluation.sizes import queue
+from patchtype.experiments import gains
 from patchtype.models.average import LearnerAverage
+from patchtype.models.stacking import Adviser, Stacked
 from patchtype.models.table import BASELINES
 
 #: Learners of this comparison: all but boosting, which takes ten times as long.
@@ -63,6 +66,12 @@ def average(seed: int) -> LearnerAverage:
     return LearnerAverage(seed, QUICK)
 
 
+def answers(cohort: Cohort, protocol, model=average) -> pd.DataFrame:
+    """Out-of-fold predictions of ``model``, the mean of its learners only."""
+    table = evaluate({"model": model}, cohort, protocol)
+    return table[table["model"] == "model | average"]
+
+
 @dataclass(frozen=True)
 class Condition:
     """The folds of ``base``, trained on ``size`` cells of one slice condition, or with "both" of either.
@@ -94,6 +103,54 @@ class Condition:
 
     def __str__(self) -> str:
         return f"{self.base}, {self.size} {self.condition} training cells"
+
+
+def across_conditions(cohort: Cohort, base: CrossValidation, size: int, seed: int = 0
+                      ) -> dict[tuple[str, str], Estimate]:
+    """Macro-F1 on acute and on cultured cells of models trained on ``size`` acute, cultured or mixed ones.
+
+    Keys are (trained on, tested on); intervals are over donors.
+    """
+    scores = {}
+    for kind in ("acute", "culture", "both"):
+        named = answers(cohort, Condition(base, kind, size))
+        for tested in ("acute", "culture"):
+            score = donor_score(named, cohort, cohort.cells["condition"] == tested, seed=seed)
+            scores[kind, tested] = Estimate(*score, np.nan)
+    return scores
+
+
+def by_inputs(cohort: Cohort, apart: CrossValidation, together: CrossValidation) -> dict[str, pd.DataFrame]:
+    """Predictions of the average by what it is shown, on folds with donors ``apart``; of features, ``together`` too."""
+    return {
+        "features": answers(cohort, apart),
+        "features and covariates": answers(with_covariates(cohort), apart),
+        "covariates alone": answers(with_covariates(cohort, alone=True), apart),
+        "features, donors not apart": answers(cohort, together),
+    }
+
+
+def weighted_and_not(named: dict[str, pd.DataFrame], cohort: Cohort, weights: pd.Series, seed: int = 0
+                     ) -> dict[tuple[str, str], Estimate]:
+    """`donor_score` of each table, by its name and "as they are" or "weighted"."""
+    return {
+        (name, kind): Estimate(*donor_score(table, cohort, weights=w, seed=seed), np.nan)
+        for name, table in named.items() for kind, w in (("as they are", None), ("weighted", weights))
+    }
+
+
+def mouse_gain(mouse: Cohort, cohort: Cohort, protocol: CrossValidation, without: pd.DataFrame) -> Estimate:
+    """Gain in macro-F1 of mouse-model probabilities where both models know the covariates.
+
+    ``without``: the predictions, on the same folds, of the average that is told no mouse-model probabilities.
+    """
+    def advised(seed: int) -> Stacked:
+        return Stacked(Adviser(mouse, learners=QUICK), average(seed))
+
+    tables = {"with": answers(with_covariates(cohort), protocol, advised), "without": without}
+    both = pd.concat([table.assign(model=name, size=0) for name, table in tables.items()])
+    scores = gains.class_f1(both, cohort.classes).mean(axis=1)
+    return corrected_mean(gains.differences(scores, "with", "without"), protocol.test_to_train)
 
 
 def propensity(cohort: Cohort, protocol: CrossValidation) -> pd.DataFrame:

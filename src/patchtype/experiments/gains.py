@@ -15,7 +15,7 @@ from patchtype import settings
 from patchtype.cohorts import Cohort
 from patchtype.evaluation import archive
 from patchtype.evaluation.bootstrap import f1
-from patchtype.evaluation.metrics import corrected_mean
+from patchtype.evaluation.metrics import Estimate, corrected_mean
 from patchtype.evaluation.power import smallest_gain
 from patchtype.experiments.methods import METHODS, reading, twin
 from patchtype.experiments.transfer import PREFIX, base
@@ -57,6 +57,20 @@ def differences(scores: pd.Series, model: str, reference: str, size: int = 0) ->
     if both.empty:
         raise ValueError(f"found no fold that {model!r} and {reference!r} share, expected the same protocol")
     return a[both] - b[both]
+
+
+def curve(scores: pd.Series, model: str, cells: int, reference: str | None = None,
+          test_to_train: float | None = None) -> pd.DataFrame:
+    """Mean and interval of a model's score by number of training cells, or of its gain over a ``reference``.
+
+    Columns are those of `Estimate`; ``cells`` is how many training cells there are in all, which is size 0.
+    """
+    ratio = base().test_to_train if test_to_train is None else test_to_train
+    rows = {}
+    for size, values in scores.loc[model].groupby("size"):
+        compared = differences(scores, model, reference, size) if reference else values
+        rows[size or cells] = corrected_mean(compared, ratio)
+    return pd.DataFrame(rows, Estimate._fields).T.sort_index()
 
 
 def best_alone(scores: pd.Series, size: int = 0) -> str:

@@ -30,6 +30,9 @@ from patchtype.models.zero_shot import ZeroShot
 ALONE, ADVISED = "average of plain models", "average with human-model probabilities"
 NETWORK_ALONE, PLAIN = "mouse only", "plain model"
 
+#: Each way to use human cells, and the same model without them.
+TWINS = {ADVISED: ALONE, "pretrained": NETWORK_ALONE, "joint": NETWORK_ALONE}
+
 FOLDS = base(10)
 
 #: Networks, which cost most, are trained with at most so many labelled mouse cells.
