@@ -75,6 +75,16 @@ def test_a_piece_made_anew_is_the_one_that_was_kept(name):
 
 
 @pytest.mark.slow
+def test_a_network_on_human_cells_made_anew_says_what_was_kept():
+    """On another processor a training may end elsewhere, so not every name need be the same."""
+    name, human = "attention, family embedding", published()["human"]
+    fold = next(networks.FOLDS.folds(human))
+    anew = one_fold(name, networks.networks(networks.HUMAN_VALIDATION)[name], human, fold)
+    both = anew.merge(kept_or_skip("networks_human"), on=["model", "repeat", "fold", "cell"], validate="1:1")
+    assert len(both) == len(fold.test) and (both["predicted_x"] == both["predicted_y"]).mean() > 0.9
+
+
+@pytest.mark.slow
 def test_a_member_of_the_better_model_made_anew_is_the_one_that_was_kept():
     name, human = "better_human", published()["human"]
     cells = better_model.cells_of(name, human)
