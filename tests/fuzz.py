@@ -155,6 +155,19 @@ def held(data: bytes) -> dict | None:
     return found
 
 
+def comes_back(data: bytes) -> bool:
+    """Whether HDF5 reads a file to its end: some damage keeps it busy for ever, and the batch ends such a worker."""
+    if pid := os.fork():
+        status = os.waitpid(pid, 0)[1]
+        return not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM)
+    try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(HANG_S)
+        held(data)
+    finally:
+        os._exit(0)
+
+
 def judged(data: bytes, may_change: bool = False, touched: frozenset[int] = frozenset()) -> None:
     """Read a harmed recording: it is refused, or gives what the good one gives without some of the touched sweeps."""
     found = features(data)
@@ -176,6 +189,9 @@ def sweeps_of(name: str) -> frozenset[int]:
 def recording_bytes(harm):
     """Bytes that HDF5 reads as other values make another recording, which none can tell; all others change nothing."""
     data = harmed(good(), harm)
+    if not comes_back(data):
+        COUNTS["that HDF5 never ends to read"] += 1
+        return
     other = held(data) != held(good())
     COUNTS["of other content"] += other
     judged(data, may_change=other)

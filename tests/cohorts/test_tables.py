@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from functools import cache
 
@@ -28,6 +29,15 @@ def test_the_real_tables_keep_their_schemas(name):
 def test_a_missing_column_is_named(human):
     with pytest.raises(TableError, match="LeeDalley_ephys_fx.csv: column 'tau' is missing"):
         validate(human.drop(columns="tau"), HUMAN)
+
+
+@pytest.mark.parametrize("more", [1, 2])
+def test_rows_longer_than_the_header_are_refused(human, more):
+    text = human.to_csv(index=False)
+    head, rest = text.split("\n", 1)
+    shorter = pd.read_csv(io.StringIO(head.rsplit(",", more)[0] + "\n" + rest), low_memory=False)
+    with pytest.raises(TableError, match=rf"found more values in a row than the {94 - more} columns of the header"):
+        validate(shorter, "LeeDalley_ephys_fx.csv")
 
 
 def test_a_value_out_of_range_is_named_with_its_row(human):

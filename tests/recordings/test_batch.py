@@ -457,3 +457,19 @@ def test_a_family_of_another_width_is_no_result(tmp_path):
     (tmp_path / "cell.npz").write_bytes(results.packed([cell]))
     with pytest.raises(ValueError, match=r"found psth with \(149,\) values, expected 150"):
         results.unpacked(tmp_path / "cell.npz")
+
+
+@pytest.mark.slow
+def test_a_file_that_keeps_hdf5_busy_for_ever_is_ended_and_costs_itself_alone(tmp_path):
+    """Its block of long texts is zeros, and HDF5 looks for an end of it that is not there, deaf to every signal."""
+    good = nwb.write(tmp_path / "good.nwb", analytic.cell(amplitudes=(-50, 110), short=False, ramps=False))
+    data = bytearray(good.read_bytes())
+    heap = data.index(b"GCOL")
+    data[heap + 16:heap + 4096] = bytes(4080)
+    (tmp_path / "endless.nwb").write_bytes(data)
+    assets = [sources.Asset(name, str(tmp_path / f"{name}.nwb")) for name in ("endless", "good")]
+    begun = time.monotonic()
+    table = batch.run(assets, tmp_path / "out", batch.Options(seconds=5), workers=1, progress=False)
+    assert table.set_index("cell_id")["passed"].to_dict() == {"endless": False, "good": True}
+    assert "keeps HDF5 busy" in table.set_index("cell_id").at["endless", "explanation"]
+    assert time.monotonic() - begun < 60

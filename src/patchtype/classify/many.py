@@ -149,14 +149,14 @@ def _row(answer: answering.Answer) -> dict:
 
 def _results(todo: list[sources.Asset], question: Question, jobs: int) -> Iterator[tuple[sources.Asset, dict]]:
     """Each asset with its result, as they are finished."""
-    if jobs < 2 or len(todo) < 2:
+    jobs = max(1, min(jobs, len(todo)))
+    if jobs == 1 and not batch.can_be_copied():
         for asset in todo:
             yield asset, _safely(work, asset, question)
         return
     answered = partial(_safely, work, question=question)
-    for asset, found in batch.in_processes(answered, todo, min(jobs, len(todo))):
-        yield asset, found or lost(asset, question, "worker_lost", "the process that worked on it ended; run again, "
-                                   "with more memory")
+    for asset, found in batch.in_processes(answered, todo, jobs):
+        yield asset, found or lost(asset, question, "worker_lost", batch.ENDED)
 
 
 def _safely(what: Callable, asset: sources.Asset, question: Question) -> dict:

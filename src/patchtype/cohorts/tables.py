@@ -197,6 +197,9 @@ def validate(table: pd.DataFrame, name: str | Path, schema: dict[str, pa.Column]
     no ``schema`` of its own here, must also be as large as it is known to be, see `WHOLE`.
     """
     name = Path(name).name
+    if not isinstance(table.index, pd.RangeIndex):  # what pandas makes of a row that is longer than the header
+        raise TableError(f"{name}: found more values in a row than the {len(table.columns)} columns of the header; the "
+                         "table is changed: use the original file")
     try:
         valid = pa.DataFrameSchema(schema or SCHEMAS[name]).validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:

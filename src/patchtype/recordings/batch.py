@@ -26,6 +26,8 @@ from patchtype.recordings.reading import recordings
 from patchtype.recordings.recording import TRANSIENT, RecordingError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+ENDED = ("the process that worked on it ended: the file is damaged so that it keeps HDF5 busy for ever, or the machine "
+         "lacks memory; repair the file, or run again with more memory")
 
 
 @dataclass(frozen=True)
@@ -207,8 +209,7 @@ def _results(todo: list[sources.Asset], options: Options, workers: int, schedule
         found = ((asset, work(asset, options)) for asset in todo)
     for asset, data in found:
         if data is None:
-            data = results.packed([lost(asset, "worker_lost", "the process that worked on it ended; run again, with "
-                                        "more memory")], asset.size)
+            data = results.packed([lost(asset, "worker_lost", ENDED)], asset.size)
         yield asset, data
 
 
@@ -235,6 +236,24 @@ def in_processes(work: Callable, todo: Iterable[sources.Asset], jobs: int) -> It
             yield asset, found
 
 
+def can_be_copied() -> bool:
+    """Whether a copy of this process can work: on Linux, where no other thread may hold a lock."""
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    limits.endable()
+
+
+def _replaceable(asset: sources.Asset, options: Options) -> bytes:
+    """`work` in a process that a cluster starts anew when it ends."""
+    limits.endable()
+    return work(asset, options)
+
+
 @contextlib.contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Processes which do not hear Ctrl-C and end when the block is left by an error.
@@ -242,9 +261,8 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     A single one is a copy of this process where that is safe, for to import everything anew takes longer than a file.
     """
     before = set(active_children())
-    copied = jobs == 1 and sys.platform == "linux" and threading.active_count() == 1
-    context = get_context("fork" if copied else "spawn")
-    with ProcessPoolExecutor(jobs, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    context = get_context("fork" if jobs == 1 and can_be_copied() else "spawn")
+    with ProcessPoolExecutor(jobs, context, _begin) as pool:
         try:
             yield pool
         except BaseException:
@@ -261,7 +279,7 @@ def _on_cluster(todo: list[sources.Asset], options: Options, scheduler: str
     # A file that brings its worker down does so again: one more try, then it is the file's fault.
     settings = {"distributed.scheduler.allowed-failures": 1, "distributed.logging.distributed": "error"}
     with dask.config.set(settings), Client(scheduler) as client:
-        futures = {client.submit(work, asset, options, pure=False): asset for asset in todo}
+        futures = {client.submit(_replaceable, asset, options, pure=False): asset for asset in todo}
         for future in as_completed(futures):
             error = future.exception()
             if isinstance(error, OSError) and error.errno in FULL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -21,8 +22,20 @@ TEXT = 300  # characters of a text that is kept
 TEXT_BYTES = 1 << 16  # of a text that is read
 HOPS = 16  # links that lead to links
 CELL_SECONDS = 600.0
+STEP_SECONDS = 120.0  # without coming back from HDF5, which some damaged files keep busy for ever
 CELL_BYTES = 2 << 30
 LEAST_BYTES = 256 << 20  # that the system has to grant in any case: below it the interpreter itself cannot go on
+
+
+_endable = threading.Event()
+
+
+def endable() -> None:
+    """Let the system end this process where a step within a library takes for ever: for workers, which are replaced.
+
+    Nothing else can: such a step hears no signal, and no other thread of the interpreter goes on.
+    """
+    _endable.set()
 
 
 class _Exceeded(BaseException):
@@ -34,7 +47,8 @@ def limited(seconds: float = CELL_SECONDS, size: int = CELL_BYTES) -> Iterator[N
     """Work on one cell: ends with `RecordingError` when it takes longer or when memory grows by more than that.
 
     A thread watches the clock and the memory. What it raises arrives between two steps of the interpreter; one
-    request for too much memory within a step is refused by the system where the system can be told to.
+    request for too much memory within a step is refused by the system where the system can be told to, and an
+    `endable` process is ended in a step that is longer than ``seconds`` or `STEP_SECONDS`.
 
     >>> with limited(60):
     ...     sum(range(10))
@@ -43,8 +57,13 @@ def limited(seconds: float = CELL_SECONDS, size: int = CELL_BYTES) -> Iterator[N
     process, done, why = psutil.Process(), threading.Event(), []
     worker, begun, before = threading.get_ident(), time.monotonic(), process.memory_info().rss
 
+    def alarm(after: float) -> None:
+        if _endable.is_set() and hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, after)
+
     def watch() -> None:
         while not done.wait(0.05):
+            alarm(min(seconds, STEP_SECONDS))  # anew, as long as the interpreter goes on
             if time.monotonic() - begun > seconds:
                 why.append(RecordingError("too_slow", f"found a cell that takes more than {seconds:g} s, expected a "
                                           "few; run again when the machine is less busy, or look into the file"))
@@ -57,6 +76,7 @@ def limited(seconds: float = CELL_SECONDS, size: int = CELL_BYTES) -> Iterator[N
 
     watcher = threading.Thread(target=watch, daemon=True)
     with _no_more_than(max(size, LEAST_BYTES) * 3 // 2):
+        alarm(min(seconds, STEP_SECONDS))
         watcher.start()
         try:
             try:
@@ -64,6 +84,7 @@ def limited(seconds: float = CELL_SECONDS, size: int = CELL_BYTES) -> Iterator[N
             finally:
                 done.set()
                 watcher.join()
+                alarm(0)
         except _Exceeded:
             raise why[0] from None
         except MemoryError as error:
