@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from patchtype.evaluation.final import is_final
+from patchtype.evaluation.final import is_final, split
 from patchtype.evaluation.metrics import fold_scores
 from patchtype.experiments import better_model, goals
 from tests.models.conftest import make_cohort
@@ -73,3 +73,20 @@ def test_the_interval_of_a_development_score_knows_that_folds_overlap():
     scores = fold_scores(predictions)["macro_f1"].to_numpy()
     half = stats.t.ppf(0.975, 4) * scores.std(ddof=1) * np.sqrt(1 / 5 + 1 / 4)
     assert found[:3] == pytest.approx((scores.mean(), scores.mean() - half, scores.mean() + half))
+
+
+def test_steps_of_the_label_free_model_are_scored_apart_on_development_and_final_donors():
+    """Every cell of development donors is named rightly, none of the final ones."""
+    cohort = make_cohort(n=300)
+    dev, last = split(cohort)
+    assert len(dev) and len(last)
+    wrong = cohort.cells["subclass"].map(dict(zip(cohort.classes, np.roll(cohort.classes, 1), strict=True)))
+    named = cohort.cells["subclass"].where(cohort.cells.index.isin(dev.cells.index), wrong)
+    table = pd.concat(pd.DataFrame({
+        "model": step, "repeat": 0, "fold": 0, "cell": cohort.cells.index, "true": cohort.cells["subclass"].to_numpy(),
+        "predicted": named.to_numpy()}) for step in better_model.ZERO_SHOT.values())
+    found = goals.zero_shot_steps(table, cohort)
+    assert {(step, kind): score.mean for (step, kind), score in found.items()} == {
+        (step, kind): float(kind == "development") for step in better_model.ZERO_SHOT.values()
+        for kind in ("development", "final")}
+    assert goals.zero_shot_steps(table.iloc[:0], cohort) == {}

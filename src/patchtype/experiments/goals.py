@@ -121,19 +121,26 @@ def nearby_scores(data: Data, folder=None) -> pd.Series | None:
     return fold_scores(predictions)["macro_f1"].droplevel(["repeat", "fold"]) if len(predictions) else None
 
 
+def zero_shot_steps(predictions: pd.DataFrame, human: Cohort) -> dict[tuple[str, str], Estimate]:
+    """Macro-F1 of the label-free model over draws of donors, by step and by "development" or "final" donors."""
+    of = dict(zip(("development", "final"), split(human), strict=True))
+    steps = better.ZERO_SHOT.values() if len(predictions) else ()
+    return {
+        (step, kind): bootstrap.interval(
+            predictions[(predictions["model"] == step) & predictions["cell"].isin(part.cells.index)],
+            human.cells["donor"])
+        for kind, part in of.items() for step in steps
+    }
+
+
 def _zero_shot(human: Cohort, folder) -> list[Row]:
-    predictions = kept("better_zero_shot", {"human": human}, folder)
-    if not len(predictions):
-        return []
-    part = predictions[predictions["model"] == better.ZERO_SHOT[3]]
-    dev, last = split(human)
-    goal = "mouse to human, no human label"
-    rows = []
-    for name, cells, tuned in (("development donors", dev, True), ("final donors, second scoring", last, False)):
-        of = part[part["cell"].isin(cells.cells.index)]
-        rows.append(Row(goal, name, GOALS["zero-shot"], bootstrap.interval(of, human.cells["donor"]), len(of), DONORS,
-                        tuned))
-    return rows
+    steps = zero_shot_steps(kept("better_zero_shot", {"human": human}, folder), human)
+    names = {"development": "development donors", "final": "final donors, second scoring"}
+    return [
+        Row("mouse to human, no human label", names[kind], GOALS["zero-shot"], steps[better.ZERO_SHOT[3], kind],
+            len(part), DONORS, kind == "development")
+        for kind, part in zip(names, split(human), strict=True) if steps
+    ]
 
 
 def _transfer(human: Cohort, folder) -> list[Row]:
