@@ -41,7 +41,7 @@ def test_quick_models_say_again_what_is_kept(species, protocol):
     fold = next(iter(protocol.folds(cohort)))
     made = pd.concat(one_fold(name, build, cohort, fold) for name, build in FAST.items())
     assert_regenerated(first_fold(kept, FAST), made, cohort)
-    assert set(kept["model"]) == set(BASELINES)
+    assert set(kept["model"]) == set(baselines.MODELS)
 
 
 @pytest.mark.parametrize("inputs", suite.KEPT)
@@ -75,6 +75,6 @@ def test_kept_predictions_are_those_of_the_asked_folds_cells_and_features(tmp_pa
 
 
 def test_cells_that_nobody_kept_are_run_here(monkeypatch):
-    monkeypatch.setattr(baselines, "BASELINES", FAST)
+    monkeypatch.setattr(baselines, "MODELS", FAST)
     cohort, protocol = make_cohort(), CrossValidation(3, 1)
     pd.testing.assert_frame_equal(baselines.out_of_fold(cohort, protocol), evaluate(FAST, cohort, protocol))
