@@ -12,6 +12,7 @@ import pytest
 import torch
 from sklearn import metrics
 
+from patchtype.models import training
 from patchtype.models.bilstm import VARIANTS, BiLSTM, Partner
 from patchtype.models.network import INPUTS, FamilyBiLSTM, HeadsAlone
 from patchtype.models.objectives import inverse_frequency
@@ -240,6 +241,13 @@ def test_a_step_finds_the_memory_that_the_last_one_freed():
     assert int(done.stdout) < 5_000  # as glibc comes it is up to 180,000
 
 
+def test_low_precision_is_refused_where_the_processor_lacks_it(monkeypatch):
+    monkeypatch.setattr(training, "computes_in_bfloat16", lambda: False)
+    with pytest.raises(ValueError, match="found precision='bfloat16', which this processor cannot compute with"):
+        Plan(precision="bfloat16")
+
+
+@pytest.mark.skipif(not training.computes_in_bfloat16(), reason="this processor has no bfloat16")
 def test_low_precision_learns_too():
     train_cells, test = make_cohort(seed=1, shift=5), make_cohort(seed=2, shift=5)
     model = BiLSTM(seed=0, plan=Plan(epochs=15, precision="bfloat16")).fit(train_cells)

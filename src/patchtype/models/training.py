@@ -57,6 +57,13 @@ class Plan:
             raise ValueError(f"found stop_on={self.stop_on!r}, expected one of {tuple(STOPPING)}")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"found precision={self.precision!r}, expected 'float32' or 'bfloat16'")
+        if self.precision == "bfloat16" and not computes_in_bfloat16():
+            raise ValueError("found precision='bfloat16', which this processor cannot compute with; use 'float32'")
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether this processor can train a network in bfloat16; one without AVX-512 cannot."""
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 @dataclass(frozen=True)
