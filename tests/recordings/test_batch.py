@@ -385,8 +385,8 @@ def test_a_result_that_cannot_be_merged_is_named_and_left_out(expected, tmp_path
 @pytest.mark.parametrize(("options", "code"), [
     ({"seconds": 1e-9}, "too_slow"), ({"memory": 1}, "too_large"),
 ])
-def test_a_cell_beyond_the_limits_is_refused_by_rule(short_file, tmp_path, options, code):
-    [asset] = sources.find(short_file)
+def test_a_cell_beyond_the_limits_is_refused_by_rule(plain_file, tmp_path, options, code):
+    [asset] = sources.find(plain_file)
     # In a process of its own: this one may have memory to spare, which then need not grow.
     table = batch.run([asset], tmp_path, batch.Options(**options), workers=1, progress=False)
     assert table["reasons"].tolist() == [code]

@@ -23,6 +23,7 @@ TEXT_BYTES = 1 << 16  # of a text that is read
 HOPS = 16  # links that lead to links
 CELL_SECONDS = 600.0
 STEP_SECONDS = 120.0  # without coming back from HDF5, which some damaged files keep busy for ever
+GRACE_SECONDS = 5.0  # for the watch on time to end a cell before the system does
 CELL_BYTES = 2 << 30
 LEAST_BYTES = 256 << 20  # that the system has to grant in any case: below it the interpreter itself cannot go on
 
@@ -48,7 +49,7 @@ def limited(seconds: float = CELL_SECONDS, size: int = CELL_BYTES) -> Iterator[N
 
     A thread watches the clock and the memory. What it raises arrives between two steps of the interpreter; one
     request for too much memory within a step is refused by the system where the system can be told to, and an
-    `endable` process is ended in a step that is longer than ``seconds`` or `STEP_SECONDS`.
+    `endable` process is ended in a step that is a little longer than ``seconds``, or than `STEP_SECONDS`.
 
     >>> with limited(60):
     ...     sum(range(10))
@@ -56,39 +57,48 @@ def limited(seconds: float = CELL_SECONDS, size: int = CELL_BYTES) -> Iterator[N
     """
     process, done, why = psutil.Process(), threading.Event(), []
     worker, begun, before = threading.get_ident(), time.monotonic(), process.memory_info().rss
+    most = min(seconds + GRACE_SECONDS, STEP_SECONDS)
 
     def alarm(after: float) -> None:
         if _endable.is_set() and hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, after)
 
+    interrupt = ctypes.pythonapi.PyThreadState_SetAsyncExc
+
     def watch() -> None:
         while not done.wait(0.05):
-            alarm(min(seconds, STEP_SECONDS))  # anew, as long as the interpreter goes on
-            if time.monotonic() - begun > seconds:
+            alarm(most)  # anew, as long as the interpreter goes on
+            if why:  # raised before, where an exception is not heard: in a callback or a destructor
+                pass
+            elif time.monotonic() - begun > seconds:
                 why.append(RecordingError("too_slow", f"found a cell that takes more than {seconds:g} s, expected a "
                                           "few; run again when the machine is less busy, or look into the file"))
             elif process.memory_info().rss - before > size:
                 why.append(_too_large(size))
             else:
                 continue
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker), ctypes.py_object(_Exceeded))
-            return
+            interrupt(ctypes.c_ulong(worker), ctypes.py_object(_Exceeded))
 
     watcher = threading.Thread(target=watch, daemon=True)
     with _no_more_than(max(size, LEAST_BYTES) * 3 // 2):
-        alarm(min(seconds, STEP_SECONDS))
+        alarm(most)
         watcher.start()
         try:
             try:
                 yield
             finally:
-                done.set()
-                watcher.join()
+                while watcher.is_alive():  # what it raises may arrive here, too
+                    with contextlib.suppress(_Exceeded):
+                        done.set()
+                        watcher.join()
+                        interrupt(ctypes.c_ulong(worker), None)
                 alarm(0)
         except _Exceeded:
             raise why[0] from None
         except MemoryError as error:
             raise _too_large(size) from error
+        if why:
+            raise why[0]
 
 
 def _too_large(size: int) -> RecordingError:
