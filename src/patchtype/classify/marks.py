@@ -26,9 +26,14 @@ def line(ax, t, v, **how) -> None:
     ax.plot(*thinned(Trace("", t, v, 0.0), 700), **{"color": INK, "linewidth": 0.9} | how)
 
 
+def _first(cell):
+    """The first long square."""
+    return cell.protocol.steps[cell.prepared.of("long_square")[0]]
+
+
 def told(cell) -> str:
     """The long squares of a cell in words: how many, how long, from which current to which."""
-    steps, step = of_steps(cell.prepared), cell.protocol.steps[cell.prepared.of("long_square")[0]]
+    steps, step = of_steps(cell.prepared), _first(cell)
     ends = f"from {amount(steps[0].i_pa, 'pA')} to {amount(steps[-1].i_pa, 'pA')}"
     return f"{len(steps)} steps of {step.end_s - step.onset_s:g} s, {ends}"
 
@@ -38,7 +43,7 @@ def command(ax, cell):
     for sweep in cell.prepared.recording.sweeps:
         edges = np.r_[0, np.flatnonzero(np.diff(sweep.i_pa)) + 1, len(sweep.i_pa) - 1]
         ax.step(edges / sweep.rate, sweep.i_pa[edges], where="post", color="black", linewidth=0.7)
-    step = cell.protocol.steps[cell.prepared.of("long_square")[0]]
+    step = _first(cell)
     ax.axvspan(step.onset_s, step.end_s, color="#999999", alpha=0.25, linewidth=0)
     ax.set_ylabel("command (pA)")
     return step

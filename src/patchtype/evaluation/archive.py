@@ -13,6 +13,7 @@ import json
 import platform
 import shlex
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import pooch
 
 from patchtype import cohorts
 from patchtype.cohorts import Cohort
+from patchtype.evaluation.predictions import evaluate
 from patchtype.files import read_parquet, write_parquet, write_text
 from patchtype.settings import SCIENCE, science_folder
 
@@ -130,6 +132,19 @@ def recall(name: str, cohort: Cohort, protocol, folder: str | Path | None = None
         raise ArchiveError(f"found folds ({protocol}) that {name} does not hold ({about['protocol']}); run its models "
                            "on these")
     return table.reset_index(drop=True)
+
+
+def recall_or_run(name: str, models: Mapping, cohort: Cohort, protocol, n_jobs: int = 1) -> pd.DataFrame:
+    """The predictions that `recall` finds, or else those that `patchtype.evaluation.evaluate` makes here.
+
+    Parameters: ``models``, builder by name, as for `evaluate`; ``n_jobs``, folds that are run at once.
+
+    >>> recall_or_run("networks_human", networks(0.2), cohort, CrossValidation(5, 1))  # doctest: +SKIP
+    """
+    try:
+        return recall(name, cohort, protocol)
+    except ArchiveError:
+        return evaluate(models, cohort, protocol, n_jobs)
 
 
 def is_kept(name: str, cohort: Cohort, folder: str | Path | None = None) -> bool:

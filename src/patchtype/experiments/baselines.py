@@ -62,7 +62,4 @@ def out_of_fold(cohort: Cohort, protocol: CrossValidation, n_jobs: int = 1) -> p
 
     Columns are those of `patchtype.evaluation.evaluate`.
     """
-    try:
-        return archive.recall(kept_as(cohort, protocol), cohort, protocol)
-    except archive.ArchiveError:
-        return evaluate(MODELS, cohort, protocol, n_jobs)
+    return archive.recall_or_run(kept_as(cohort, protocol), MODELS, cohort, protocol, n_jobs)

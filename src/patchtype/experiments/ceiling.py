@@ -151,12 +151,11 @@ def shared_errors(predictions: pd.DataFrame, cohort: Cohort) -> dict[str, float]
     """
     members = _members(predictions)
     of = votes(predictions, ["average", *members])
-    every = votes(predictions, members)["wrong"] == len(members)
+    wrong = of["said"] != of["true"]
     near = pd.DataFrame(neighbours(cohort), cohort.cells.index, list(cohort.classes)).loc[of.index]
     of_said, of_true = (np.array([near.at[cell, name] for cell, name in of[key].items()]) for key in ("said", "true"))
-    wrong = of["said"] != of["true"]
     return {
-        "wrong in the average": wrong.mean(), "wrong in every member": every.mean(),
+        "wrong in the average": wrong.mean(), "wrong in every member": (of["wrong"] - wrong == len(members)).mean(),
         "errors with neighbours of the predicted name": (of_said > of_true)[wrong].mean(),
         "right cells with neighbours of another name": (near.max(axis=1).to_numpy() > of_true)[~wrong].mean(),
     }

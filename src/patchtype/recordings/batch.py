@@ -248,9 +248,12 @@ def _begin() -> None:
     limits.endable()
 
 
-def _replaceable(asset: sources.Asset, options: Options) -> bytes:
-    """`work` in a process that a cluster starts anew when it ends."""
-    limits.endable()
+def _on_worker(asset: sources.Asset, options: Options) -> bytes:
+    """`work` on a cluster, where a worker with a nanny is started anew when it ends."""
+    from distributed import get_worker
+
+    if get_worker().nanny:
+        limits.endable()
     return work(asset, options)
 
 
@@ -279,7 +282,7 @@ def _on_cluster(todo: list[sources.Asset], options: Options, scheduler: str
     # A file that brings its worker down does so again: one more try, then it is the file's fault.
     settings = {"distributed.scheduler.allowed-failures": 1, "distributed.logging.distributed": "error"}
     with dask.config.set(settings), Client(scheduler) as client:
-        futures = {client.submit(_replaceable, asset, options, pure=False): asset for asset in todo}
+        futures = {client.submit(_on_worker, asset, options, pure=False): asset for asset in todo}
         for future in as_completed(futures):
             error = future.exception()
             if isinstance(error, OSError) and error.errno in FULL:

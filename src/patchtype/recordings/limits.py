@@ -27,7 +27,6 @@ GRACE_SECONDS = 5.0  # for the watch on time to end a cell before the system doe
 CELL_BYTES = 2 << 30
 LEAST_BYTES = 256 << 20  # that the system has to grant in any case: below it the interpreter itself cannot go on
 
-
 _endable = threading.Event()
 
 
@@ -68,16 +67,13 @@ def limited(seconds: float = CELL_SECONDS, size: int = CELL_BYTES) -> Iterator[N
     def watch() -> None:
         while not done.wait(0.05):
             alarm(most)  # anew, as long as the interpreter goes on
-            if why:  # raised before, where an exception is not heard: in a callback or a destructor
-                pass
-            elif time.monotonic() - begun > seconds:
+            if time.monotonic() - begun > seconds:
                 why.append(RecordingError("too_slow", f"found a cell that takes more than {seconds:g} s, expected a "
                                           "few; run again when the machine is less busy, or look into the file"))
             elif process.memory_info().rss - before > size:
                 why.append(_too_large(size))
-            else:
-                continue
-            interrupt(ctypes.c_ulong(worker), ctypes.py_object(_Exceeded))
+            if why:  # each time, for Python ignores an exception that arrives in a callback or a destructor
+                interrupt(ctypes.c_ulong(worker), ctypes.py_object(_Exceeded))
 
     watcher = threading.Thread(target=watch, daemon=True)
     with _no_more_than(max(size, LEAST_BYTES) * 3 // 2):
