@@ -307,8 +307,8 @@ def measured(asset: sources.Asset, more: bool) -> tuple[float, float, list[str]]
 def tables(out: Path, cells: set[str]) -> dict[str, bytes]:
     """What a folder of results holds of some cells, to the last bit."""
     found = {}
-    for name in ("cells.parquet", "features.parquet"):
-        table = pd.read_parquet(out / name)
+    for name in ("cells.csv", "features.csv"):
+        table = pd.read_csv(out / name, dtype=str)
         found[name] = table[table["cell_id"].isin(cells)].sort_values("cell_id").to_csv(index=False).encode()
     for mode, widths in WIDTHS.items():
         with np.load(out / f"families_{mode}.npz") as data:

@@ -161,7 +161,7 @@ def execute(project: Project, source: Path, python: Path | None = None) -> dict[
 def _own_kernel(project: Project, python: Path) -> None:
     """A kernel spec that starts this very interpreter, whatever other kernels the machine knows."""
     home = project.build / "jupyter"
-    launch = [str(python), "-m", "ipykernel_launcher"]
+    launch = [str(python.absolute()), "-m", "ipykernel_launcher"]  # the kernel begins in another folder
     write_json(
         home / "kernels" / KERNEL / "kernel.json",
         {

@@ -31,7 +31,8 @@ def test_each_chapter_finds_its_own_source_and_the_other_python(tmp_path, monkey
     (notebooks / "01_one.md").write_text(chapter("One", see))
     (notebooks / "02_two.md").write_text(chapter("Two", "raise ValueError('lost')"))
     monkeypatch.setenv("PYTHONPATH", str(Path(module.__file__).parents[1]))
-    one, two = alone(Project(tmp_path), python)
+    monkeypatch.chdir(tmp_path)  # a path is relative to where the command is called
+    one, two = alone(Project(tmp_path), python.relative_to(tmp_path))
     assert not one.wrong, one
     assert one.what.startswith("01_one: ") and one.what.endswith(" MB, published cells")
     assert two.wrong and "02_two fails: " in two.what and "ValueError: lost" in two.what
