@@ -210,6 +210,27 @@ def test_an_error_among_cells_of_the_predicted_name_is_told_from_one_that_stands
         "errors with neighbours of the predicted name": 0.5, "right cells with neighbours of another name": 0.0}
 
 
+def test_errors_are_counted_by_the_markers_of_a_cell_within_its_subclass():
+    cohort = make_cohort(n=400)
+    cells = cohort.cells
+    # The third subclass has the strongest markers of all; the weakest of its own kind are weak all the same.
+    marker = pd.Series(np.random.default_rng(0).permutation(400) / 400.0, index=cells.index) + 9.0 * (cohort.y == 2)
+    cohort = replace(cohort, cells=cells.assign(marker_sum=marker))
+    weak = marker.groupby(cells["subclass"]).transform(lambda m: m <= m.sort_values().iloc[len(m) // 4 - 1])
+    other = {name: cohort.classes[(k + 1) % 4] for k, name in enumerate(cohort.classes)}
+    table = pd.DataFrame({"model": "average", "repeat": 0, "cell": cells.index, "true": cells["subclass"].to_numpy()})
+    right = table.assign(predicted=table["true"], repeat=1)
+    table["predicted"] = np.where(weak, table["true"].map(other), table["true"])
+    of_weak, of_others, more = ceiling.weak_markers(pd.concat([table, right]), cohort)
+    assert (of_weak, of_others) == (0.5, 0.0) and more.mean == more.low == more.high == 0.5
+    # Errors that have nothing to do with the markers: the interval holds zero.
+    by_chance = np.random.default_rng(1).random(400) < 0.3
+    table["predicted"] = np.where(by_chance, table["true"].map(other), table["true"])
+    of_weak, of_others, more = ceiling.weak_markers(table, cohort)
+    assert of_weak == by_chance[weak].mean() and of_others == by_chance[~weak].mean()
+    assert more.low < 0 < more.high and more.mean == of_weak - of_others
+
+
 def test_looks_at_the_ceiling_read_the_first_repeat_alone():
     rng = np.random.default_rng(1)
     cohort = make_cohort(n=200)

@@ -161,6 +161,26 @@ def shared_errors(predictions: pd.DataFrame, cohort: Cohort) -> dict[str, float]
     }
 
 
+def weak_markers(predictions: pd.DataFrame, cohort: Cohort, draws: int = 2000, seed: int = 0
+                 ) -> tuple[float, float, Estimate]:
+    """How often the average errs on cells whose marker genes are weak, how often on others, and the difference.
+
+    Weak: the quarter of each subclass with the lowest marker sum, so that no subclass makes the difference. Shares,
+    mean over the repeats; the interval is over draws of donors.
+    """
+    part = predictions[predictions["model"] == "average"]
+    wrong = (part["predicted"] != part["true"]).groupby(part["cell"]).mean()
+    cells = cohort.cells.loc[wrong.index]
+    weak = cells.groupby("subclass")["marker_sum"].rank(pct=True) <= 0.25
+    sums = pd.DataFrame({"weak": weak, "other": ~weak, "weak wrong": weak * wrong, "other wrong": ~weak * wrong})
+    of_donors = sums.groupby(cells["donor"].to_numpy()).sum().to_numpy(float)
+    all_donors = np.ones((1, len(of_donors)))
+    drawn = np.concatenate([all_donors, bootstrap.times_drawn(len(of_donors), draws, seed)]) @ of_donors
+    of_weak, of_others = drawn[:, 2] / drawn[:, 0], drawn[:, 3] / drawn[:, 1]
+    more = of_weak - of_others
+    return float(of_weak[0]), float(of_others[0]), Estimate(float(more[0]), *bootstrap.ends(more[1:]), float("nan"))
+
+
 def looks(predictions: pd.DataFrame, cohort: Cohort, curve: pd.DataFrame, score: Estimate
           ) -> tuple[dict[str, Estimate], np.ndarray]:
     """Five looks at the ceiling of macro-F1, by what each assumes, and the matrix of `label_noise`.
