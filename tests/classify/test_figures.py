@@ -40,6 +40,14 @@ def test_figures_by_hand():
     assert found["log_loss"] == pytest.approx(-np.log(p[np.arange(6), truth]).mean())
 
 
+def test_a_subclass_that_no_cell_has_counts_in_no_mean():
+    """As where a laboratory's own cells hold two of three."""
+    found = training.figures_of(answers().iloc[:4], CLASSES)
+    assert found["f1"] == pytest.approx({"Pvalb": 2 / 3, "Sst": 4 / 5, "Vip": 0})
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert found["right_answered"].keys() == {"Pvalb", "Sst"}
+
+
 def test_as_recorded_is_the_richest_pattern():
     rich, poor = (patterns.name(p) for p in (("ramp", "short_square", "downward"), ("downward",)))
     table = pd.DataFrame({"pattern": [poor, poor, rich], "n": [1, 2, 3]}, index=["a", "b", "a"])

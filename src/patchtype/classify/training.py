@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import confusion_matrix
 
 from patchtype import cohorts
 from patchtype.classify import guard, nesting, patterns
@@ -17,7 +17,7 @@ from patchtype.classify.classifier import Classifier
 from patchtype.classify.fitting import Models, load
 from patchtype.classify.judgement import EXCITATORY_ALARM, FALSE_ALARM, MISS
 from patchtype.cohorts import Cohort, public_files
-from patchtype.evaluation import calibration, conformal
+from patchtype.evaluation import bootstrap, calibration, conformal
 
 #: The public tables behind each classifier.
 _DATABASE = ("cell_types_ephys_features.csv", "cell_types_specimen_details.csv")
@@ -77,12 +77,12 @@ def figures_of(answers: pd.DataFrame, classes) -> dict:
     sets = np.array([[c in row.split() for c in classes] for row in answers["set"]])
     answered = answers[answers["verdict"] == "answered"]
     right = (answered["subclass"] == answered["true"]).groupby(answered["true"]).agg(["size", "mean"])
-    named = p.argmax(axis=1)
+    counts, uncalibrated = (confusion_matrix(y, each.argmax(axis=1), labels=range(len(classes))) for each in (p, raw))
     return {
         "cells": len(y), "donors": int(answers["donor"].nunique()),
-        "macro_f1": f1_score(y, named, average="macro"), "accuracy": accuracy_score(y, named),
-        "f1": dict(zip(classes, f1_score(y, named, average=None).tolist(), strict=True)),
-        "macro_f1_uncalibrated": f1_score(y, raw.argmax(axis=1), average="macro"),
+        "macro_f1": float(bootstrap.macro_f1(counts)), "accuracy": float(np.trace(counts) / len(y)),
+        "f1": dict(zip(classes, bootstrap.f1(counts).tolist(), strict=True)),
+        "macro_f1_uncalibrated": float(bootstrap.macro_f1(uncalibrated)),
         "calibration_error": calibration.expected_calibration_error(p, y),
         "calibration_error_uncalibrated": calibration.expected_calibration_error(raw, y),
         "brier": calibration.brier(p, y), "log_loss": calibration.log_loss(p, y),
