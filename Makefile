@@ -111,7 +111,7 @@ serve:  ## show the built book on http://localhost:8000
 # --- long runs ------------------------------------------------------------------------------------
 
 .PHONY: suite bench science better bench-science
-suite: env  ## run what chapters 4 to 6 read from science: table models, and the human regimes (ten repeats)
+suite: env  ## run what chapters 4 to 6 read from science: table models, and the human regimes (ten repeats of most)
 	@$(PATCHTYPE) baselines --jobs $(JOBS)
 	@$(PATCHTYPE) suite --keep
 	@$(PATCHTYPE) suite --keep --inputs "family embedding" --repeats 1
@@ -121,7 +121,7 @@ bench: env  ## time extraction and training against plain implementations of the
 science: env  ## run every method of transfer, and what else chapters 5, 7 and 8 read, that is not kept in science/ yet
 	@$(PATCHTYPE) science --jobs $(JOBS)
 	@$(PATCHTYPE) experiments
-better: env  ## try the better model on development donors and score it once on final ones, into science
+better: env  ## try the better model on development donors, score it on final ones, into science
 	@$(PATCHTYPE) better
 bench-science: env  ## goals of the book against kept predictions: goal, value, interval, verdict; what was tuned
 	@$(BIN)/python benchmarks/science.py

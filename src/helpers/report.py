@@ -203,11 +203,13 @@ def told(value: float, interval=None, signed: bool = False, unit: str = "") -> s
     ('0.751 (0.713 to 0.789)', '−0.016 (−0.028 to +0.001)')
     >>> told(4178), told(64.3, unit="%"), told(0.61)
     ('4,178', '64 %', '0.61')
+    >>> told(5.652, (-0.535, 12.063), signed=True, unit="percentage points")
+    '+5.7 percentage points (−0.5 to +12.1)'
     """
     if interval is not None:
-        digits = f"{'+z' if signed else 'z'}.3f"
+        digits = f"{'+z' if signed else 'z'}.{1 if unit else 3}f"
         first, low, high = (format(float(number), digits) for number in (value, *interval))
-        return f"{first} ({low} to {high})".replace("-", "−")
+        return f"{first}{' ' * bool(unit)}{unit} ({low} to {high})".replace("-", "−")
     shown = f"{value:,}" if isinstance(value, int) else f"{value:.0f} %" if unit == "%" else f"{value:z.2f}"
     return shown.replace("-", "−")
 
@@ -259,7 +261,7 @@ def ledger_markdown(results: dict[str, dict]) -> str:
 
 
 def _strip(results: dict[str, dict]) -> str:
-    """Every macro-F1 that a chapter recorded, by chapter and by what was named; empty where there is none."""
+    """The macro-F1 of the models of each chapter, by chapter and by what was named; empty where there is none."""
     rows: dict[str, dict[str, float]] = {}
     for key, row in results.items():
         elsewhere = re.match(r"external_\w+_(raw|z)$", key)
@@ -272,7 +274,7 @@ def _strip(results: dict[str, dict]) -> str:
         kind += "" if row["cohort"] == "published" else f" ({row['cohort']})"
         rows.setdefault(f"{int(row['notebook'][:2])}: {kind}", {})[key.replace("_", " ")] = row["value"]
     rows = {name: rows[name] for name in sorted(rows, key=lambda name: (int(name.partition(":")[0]), name))}
-    return strip(rows, "All scores of the book: a dot a model, by chapter; macro-F1", 0.2, 1.0) if rows else ""
+    return strip(rows, "Scores of the chapters: a dot a model; macro-F1", 0.2, 1.0) if rows else ""
 
 
 def _ledger_forest(results: dict[str, dict], caption: str, low: float, high: float, belongs) -> str:

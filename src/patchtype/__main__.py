@@ -26,7 +26,7 @@ COMMANDS = {
     "baselines": ("patchtype.experiments.baselines", "run the table models on both species, out of fold"),
     "science": ("patchtype.experiments.transfer", "run every method of the comparison on transfer"),
     "better": ("patchtype.experiments.better_model",
-               "try the better model on development donors, score it once on final ones"),
+               "try the better model on development donors, score it on final ones"),
     "experiments": ("patchtype.experiments.kept", "run what else the chapters read: ten repeats, layers, settings"),
 }
 #: The first four are for anyone, the others for who makes the package and the book.

@@ -222,12 +222,12 @@ def test_errors_are_counted_by_the_markers_of_a_cell_within_its_subclass():
     right = table.assign(predicted=table["true"], repeat=1)
     table["predicted"] = np.where(weak, table["true"].map(other), table["true"])
     of_weak, of_others, more = ceiling.weak_markers(pd.concat([table, right]), cohort)
-    assert (of_weak, of_others) == (0.5, 0.0) and more.mean == more.low == more.high == 0.5
+    assert (of_weak, of_others) == (50.0, 0.0) and more.mean == more.low == more.high == 50.0
     # Errors that have nothing to do with the markers: the interval holds zero.
     by_chance = np.random.default_rng(1).random(400) < 0.3
     table["predicted"] = np.where(by_chance, table["true"].map(other), table["true"])
     of_weak, of_others, more = ceiling.weak_markers(table, cohort)
-    assert of_weak == by_chance[weak].mean() and of_others == by_chance[~weak].mean()
+    assert [of_weak, of_others] == pytest.approx([100 * by_chance[weak].mean(), 100 * by_chance[~weak].mean()])
     assert more.low < 0 < more.high and more.mean == of_weak - of_others
 
 

@@ -1,8 +1,8 @@
-"""The final donors: set aside by a rule that looks at nothing but the donor's name, and scored once.
+"""The final donors: set aside by a rule that looks at nothing but the donor's name.
 
 Whoever tries many models on the same folds ends up a little too confident, however honest each fold is. So a
 fifth of the donors of each species takes no part in any trial. Models are chosen on the others, the
-*development* donors, and the chosen one is then scored on the final donors, once.
+*development* donors; the final donors score what was chosen, and choose nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``patchtype better``: the better model, tried on development donors and scored once on final ones.
+"""``patchtype better``: the better model, tried on development donors and scored on final ones.
 
 Each step is one experiment of `patchtype.evaluation.archive`, written when it is done; steps that are there are
 left alone unless ``--again`` is given. The rule that sets final donors aside is `patchtype.evaluation.final`.

@@ -165,8 +165,8 @@ def weak_markers(predictions: pd.DataFrame, cohort: Cohort, draws: int = 2000, s
                  ) -> tuple[float, float, Estimate]:
     """How often the average errs on cells whose marker genes are weak, how often on others, and the difference.
 
-    Weak: the quarter of each subclass with the lowest marker sum, so that no subclass makes the difference. Shares,
-    mean over the repeats; the interval is over draws of donors.
+    Weak: the quarter of each subclass with the lowest marker sum, so that no subclass makes the difference. In
+    percent, mean over the repeats; the interval is over draws of donors.
     """
     part = predictions[predictions["model"] == "average"]
     wrong = (part["predicted"] != part["true"]).groupby(part["cell"]).mean()
@@ -176,7 +176,7 @@ def weak_markers(predictions: pd.DataFrame, cohort: Cohort, draws: int = 2000, s
     of_donors = sums.groupby(cells["donor"].to_numpy()).sum().to_numpy(float)
     all_donors = np.ones((1, len(of_donors)))
     drawn = np.concatenate([all_donors, bootstrap.times_drawn(len(of_donors), draws, seed)]) @ of_donors
-    of_weak, of_others = drawn[:, 2] / drawn[:, 0], drawn[:, 3] / drawn[:, 1]
+    of_weak, of_others = 100 * drawn[:, 2] / drawn[:, 0], 100 * drawn[:, 3] / drawn[:, 1]
     more = of_weak - of_others
     return float(of_weak[0]), float(of_others[0]), Estimate(float(more[0]), *bootstrap.ends(more[1:]), float("nan"))
 

@@ -112,7 +112,7 @@ def _layer(data, folder) -> list[Row]:
     rows = [Row(f"human, {shown}", where, GOALS["human"], development_score(predictions, shown), cells, FOLDS, True)
             for shown in (layer.PLAIN, layer.LAYER)]
     return [*rows, Row("human, gain from the layer", where, 0.0,
-                        paired_difference(predictions, layer.LAYER, layer.PLAIN, layer.FOLDS), cells, FOLDS)]
+                        paired_difference(predictions, layer.LAYER, layer.PLAIN, layer.FOLDS), cells, FOLDS, True)]
 
 
 def nearby_scores(data: Data, folder=None) -> pd.Series | None:
