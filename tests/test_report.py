@@ -150,7 +150,8 @@ def test_all_scores_stand_in_one_strip_by_chapter_and_by_what_was_named(results)
     results.record("external_layer_1_boosting_raw", 1.0, n=19, cohort="published")
     merged = {key: {**row, "notebook": "09_x"} for key, row in results.results.items()}
     page = BeautifulSoup(report.ledger_markdown(merged), "lxml")
-    rows = {row.th.text: row for row in page.find("caption", string=re.compile("Scores of the chapters")).parent.select("tbody tr")}
+    caption = page.find("caption", string=re.compile("Scores of the chapters"))
+    rows = {row.th.text: row for row in caption.parent.select("tbody tr")}
     assert {name: row.select("td")[-1].text for name, row in rows.items()} == {
         "9: mouse": "0.88 to 0.91", "9: human": "0.82", "9: human, no human label (simulated)": "0.34"}
     dots = rows["9: mouse"].select(".forest-dot")
