@@ -155,5 +155,5 @@ def test_all_scores_stand_in_one_strip_by_chapter_and_by_what_was_named(results)
     assert {name: row.select("td")[-1].text for name, row in rows.items()} == {
         "9: mouse": "0.88 to 0.91", "9: human": "0.82", "9: human, no human label (simulated)": "0.34"}
     dots = rows["9: mouse"].select(".forest-dot")
-    assert [dot["title"] for dot in dots] == ["mouse rf macro f1: 0.880", "mouse svm macro f1: 0.910"]
+    assert [dot["title"] for dot in dots] == ["random forest: 0.880", "support vectors: 0.910"]
     assert dots[0]["style"] == "left:85.0%"

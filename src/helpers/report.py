@@ -272,9 +272,24 @@ def _strip(results: dict[str, dict]) -> str:
         kind = ("cells elsewhere" if elsewhere else "human, no human label" if unlabelled
                 else "mouse" if re.search("mouse|opening", key) else "human")
         kind += "" if row["cohort"] == "published" else f" ({row['cohort']})"
-        rows.setdefault(f"{int(row['notebook'][:2])}: {kind}", {})[key.replace("_", " ")] = row["value"]
+        rows.setdefault(f"{int(row['notebook'][:2])}: {kind}", {})[_name(key)] = row["value"]
     rows = {name: rows[name] for name in sorted(rows, key=lambda name: (int(name.partition(":")[0]), name))}
     return strip(rows, "Scores of the chapters: a dot a model; macro-F1", 0.2, 1.0) if rows else ""
+
+
+#: Learners by the short names that keys have.
+LEARNERS = {"hgb": "boosting", "lr": "logistic regression", "rf": "random forest", "svm": "support vectors",
+            "spca": "sparse components and", "smote": "with SMOTE", "bilstm": "BiLSTM", "arcface": "ArcFace"}
+
+
+def _name(key: str) -> str:
+    """What a score is of, in words; its row says of which species and which chapter.
+
+    >>> _name("human_hgb_macro_f1_by_donor"), _name("human_only_macro_f1"), _name("final_zero")
+    ('boosting by donor', 'human only', 'final donors')
+    """
+    short = re.sub(r"_macro_f1|^(human|mouse)_(?!only)|^zero_shot_|^external_|(?<=^final_)(human|mouse|zero)$", "", key)
+    return " ".join(LEARNERS.get(word, word) for word in re.sub("^final_$", "final_donors", short).split("_"))
 
 
 def _ledger_forest(results: dict[str, dict], caption: str, low: float, high: float, belongs) -> str:
