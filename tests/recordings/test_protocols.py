@@ -113,6 +113,51 @@ def test_a_measured_current_still_shows_its_steps():
     assert protocols.Prepared(given_commands(*commands)).sweep(0).i.min() == pytest.approx(-50, abs=0.11)
 
 
+@pytest.mark.parametrize("sd", [0.3, 2.0])
+def test_a_measured_current_with_a_test_pulse_is_the_protocol_that_was_given(sd):
+    """Levels that noise alone sets apart are one: no gap is a step, no holding current, and 0 pA is a step too."""
+    rng = np.random.default_rng(3)
+    given = [pulses((0.1, 0.15, -20.0), (0.5, 1.0, pa), rate=20_000.0) for pa in (-50.0, 0.0, 40.0, 80.0)]
+    found = recognise(given_commands(*[i + rng.normal(0, sd, len(i)) for i in given], rate=20_000.0))
+    assert [s.kind for s in found.steps] == ["long_square"] * 4 and found.noisy == (0, 1, 2, 3)
+    assert [s.amplitude_pa for s in found.steps] == pytest.approx([-50, 0, 40, 80], abs=sd / 5)
+    assert [(s.onset_s, s.end_s) for s in found.steps] == [pytest.approx((0.5, 1.0), abs=5e-4)] * 4
+    assert found.test_pulse == pytest.approx((0.1, 0.15, -20.0), abs=sd / 5) and found.notes == ()
+
+
+def test_noise_below_one_count_of_the_converter_is_noise():
+    rng = np.random.default_rng(0)
+    commands = [np.round(pulses((0.5, 1.0, pa)) + rng.normal(0, 0.2, 20_000)) for pa in (-50.0, 0.0, 40.0)]
+    assert all(np.count_nonzero(np.diff(i)) > 100 for i in commands)
+    found = recognise(given_commands(*commands))
+    assert [(s.kind, s.amplitude_pa) for s in found.steps] == [("long_square", a) for a in (-50.0, 0.0, 40.0)]
+
+
+@pytest.mark.parametrize("sd", [10.0, 40.0])
+def test_noise_that_was_injected_is_no_step(sd):
+    rng = np.random.default_rng(0)
+    noise = [rng.normal(0, sd, 20_000) for _ in range(2)]
+    found = recognise(given_commands(*[pulses((0.5, 1.0, pa)) for pa in (-50.0, 40.0)], *noise))
+    assert [s.kind for s in found.steps] == ["long_square"] * 2 + ["unknown"] * 2
+
+
+def test_a_glitch_of_one_sample_does_not_divide_a_step():
+    glitch = pulses((0.5, 1.0, -50.0))
+    glitch[7000] += 0.5
+    found = recognise(given_commands(glitch, *[pulses((0.5, 1.0, pa)) for pa in (-30.0, 40.0)]))
+    assert [(s.onset_s, s.end_s, s.amplitude_pa) for s in found.steps] == [
+        (0.5, 1.0, -50.0), (0.5, 1.0, -30.0), (0.5, 1.0, 40.0)]
+    assert found.notes == ()
+
+
+def test_the_baseline_between_two_steps_is_no_second_step():
+    """In one series without sweeps: what comes back to the first level is no step."""
+    one = pulses((0.5, 1.0, -50.0), (1.6, 2.1, 40.0), seconds=3.0)
+    two = pulses((0.5, 1.0, -30.0), (1.6, 2.1, 60.0), seconds=3.0)
+    found = recognise(given_commands(one, two))
+    assert found.notes == ("found a second step in each sweep (1.600 to 2.100 s); the first one is analysed",)
+
+
 def test_a_tail_without_command_is_not_seen():
     tail = np.full(5000, np.nan)
     found = recognise(given_commands(*[np.r_[pulses((0.5, 1.0, pa)), tail] for pa in (-10.0, 10.0)]))

@@ -127,6 +127,8 @@ NOTED_SWEEPS = {
                     "left out sweep 10: the data end before the stimulus does"),
     "one end zero": (lambda s: with_v(s, fill(40_000, None, 0), lambda k, _: k == 10), "sweep_incomplete",
                      "left out sweep 10"),
+    "one end zero from near the step's end": (
+        lambda s: with_v(s, fill(78_000, None, 0), lambda k, _: k == 10), "sweep_incomplete", "left out sweep 10"),
     "one sweep all NaN": (lambda s: with_v(s, fill(0, None, np.nan), lambda k, _: k == 10), "sweep_incomplete",
                           "left out sweep 10"),
     "one sweep ends early": (lambda s: with_v(s, fill(90_000, None, np.nan), lambda k, _: k == 10), "sweeps_tagged",
@@ -174,6 +176,31 @@ def test_harmless_sweeps_are_noted(sweeps, name):
     assert cell.verdict.has_families, cell.verdict
     assert len(cell.paper) == 12
     assert sentence in {f.code: f.text for f in cell.verdict.notes}[code]
+
+
+def test_a_bias_current_that_the_command_does_not_hold_is_told():
+    recording = analytic.recording(analytic.steps((-50, 0, 50)), 20_000.0)
+    for sweep, bias in zip(recording.sweeps, (-60.0, -55.0, 0.0), strict=True):
+        sweep.bias_current_pa = bias
+    said = {f.code: f.text for f in extract(recording).verdict.notes}
+    assert said["bias_current"] == (
+        "found a bias current of -60 to -55 pA in the file that the command does not hold; v_baseline is the potential "
+        "under it, not that of the cell at rest")
+    held = analytic.recording(analytic.steps((-50, 0, 50), holding=-60.0), 20_000.0)
+    for sweep in held.sweeps:
+        sweep.bias_current_pa = -60.0
+    assert "bias_current" not in {f.code for f in extract(held).verdict.notes}
+
+
+def test_peaks_that_the_converter_cut_off_are_told():
+    counts = {-50: 0, 0: 0, 50: 2, 75: 4}
+    raw = analytic.steps(tuple(counts), counts=counts)
+    cut = [RawSweep(x.code, x.i_pa, np.minimum(x.v_mv, 0.0)) for x in raw]
+    said = {f.code: f.text for f in extract(analytic.recording(cut, 20_000.0)).verdict.notes}
+    assert said["clipped"].startswith("found 6 peaks cut off at 0 mV in sweeps 2, 3, where the amplifier")
+    for step in (0.0, 1 / 32):  # as recorded, and in counts of a converter
+        whole = [RawSweep(x.code, x.i_pa, np.round(x.v_mv / step) * step if step else x.v_mv) for x in raw]
+        assert "clipped" not in {f.code for f in extract(analytic.recording(whole, 20_000.0)).verdict.notes}
 
 
 def test_a_sweep_with_a_hole_counts_as_if_it_were_not_there(sweeps):
@@ -340,9 +367,10 @@ def test_registry_is_complete_and_without_repetition():
 
 def test_every_rule_about_a_recording_is_shown_here():
     shown = {c for _, c, *_ in (*BAD_SWEEPS.values(), *FAMILY_SWEEPS.values(), *NOTED_SWEEPS.values())}
-    shown |= {"sampling_rate_low", "resampled", "starts_late", "unexpected_error"}
+    shown |= {"sampling_rate_low", "resampled", "starts_late", "unexpected_error", "bias_current", "clipped"}
     of_readers = {*REASONS, "reader", "set_aside", "worker_lost", "several_electrodes"}
-    of_measurement = {"peaks_lost", "fires_at_rest", "depolarisation_block", "tau_one_sweep", "step_large"}
+    of_measurement = {"peaks_lost", "fires_at_rest", "depolarisation_block", "tau_one_sweep", "step_large",
+                      "baseline_tail"}
     last_resort = {"no_usable_long_square", "ipfx_failed", "family_missing", "family_not_finite", "nothing_measured"}
     assert set(quality.RULES) - shown - of_readers - of_measurement == last_resort
 

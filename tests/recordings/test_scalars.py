@@ -116,6 +116,76 @@ def test_a_cell_that_fires_at_rest_has_its_rheobase_with_a_note():
     assert dict(found.notes)["fires_at_rest"].startswith("found 2 action potentials without a step")
 
 
+def with_spike(raw, at_s, rate=20_000.0):
+    """The same sweep with one more action potential."""
+    v, shape, k = raw.v_mv.copy(), analytic.spike(rate), round(at_s * rate)
+    lead = round(0.004 * rate)
+    v[k - lead:k] = np.linspace(v[k - lead - 1], analytic.THRESHOLD, lead)
+    v[k:k + len(shape)] = shape
+    return RawSweep(raw.code, raw.i_pa, v)
+
+
+def test_a_cell_that_fires_before_its_steps_is_told_without_a_sweep_of_no_current():
+    raw = analytic.steps((-50, 50), counts={50: 3})
+    found = scalars.scalar_features(Prepared(analytic.recording([with_spike(raw[0], 0.05), raw[1]], 20_000.0)))
+    assert dict(found.notes)["fires_at_rest"].startswith(
+        "found 1 action potential before the step in 1 of 2 sweeps; the cell fires at rest")
+
+
+@pytest.mark.parametrize("repeats", [(-50, -50), (-50, -50.04, -49.96)])
+def test_repeats_of_one_step_give_the_resistance_that_each_gives(repeats):
+    """No line can be laid through one height: noise alone would set its slope."""
+    found = measured(dict.fromkeys((*repeats, 0, 50), 0)) if len(set(repeats)) > 1 else scalars.scalar_features(
+        Prepared(analytic.recording(analytic.steps((*repeats, 0, 50), noise=0.05), 20_000.0)))
+    assert found.features["input_resistance"] == pytest.approx(1e3 * analytic.RESISTANCE, rel=0.02)
+
+
+@pytest.mark.parametrize(("onset", "end"), [(0.15, 0.65), (0.15, 0.65005), (0.02, 1.0), (0.011, 1.0), (0.004, 1.0)])
+def test_a_step_may_begin_soon_and_last_to_the_end(onset, end):
+    counts = {-50: 0, 0: 0, 50: 2, 75: 4}
+    found = measured(counts, onset=onset, end=end).features
+    assert found["input_resistance"] == pytest.approx(1e3 * analytic.RESISTANCE, rel=0.01)
+    assert found["tau"] == pytest.approx(analytic.TAU, rel=0.02)
+    assert found["sag"] == pytest.approx(0, abs=0.01) and found["rheobase_i"] == 50
+    assert np.isnan(found["v_baseline"]) == (onset <= 0.01)
+
+
+def test_steps_without_a_baseline_say_so():
+    late = [RawSweep(x.code, x.i_pa[2988:], x.v_mv[2988:]) for x in analytic.steps((-50, -30, 50))]  # 0.6 ms are left
+    found = scalars.scalar_features(Prepared(analytic.recording(late, 20_000.0)))
+    assert found.missing["tau"] == "the sweeps begin with their step, expected a baseline before it"
+
+
+def test_a_measured_current_next_to_the_limit_is_the_limit():
+    raw = analytic.steps((-100, -50, 0, 50), noise=0.02)
+    rng = np.random.default_rng(0)
+    noisy = [RawSweep(x.code, x.i_pa * 0.999 + rng.normal(0, 0.3, len(x.i_pa)), x.v_mv) for x in raw]
+    assert scalars.scalar_features(Prepared(analytic.recording(noisy, 20_000.0))).sweeps["input_resistance"] == 1
+
+
+def test_a_baseline_in_the_tail_of_the_test_pulse_is_told():
+    """In the time constant after 100 ms of -100 pA, 63 % of the 20 mV are left on average."""
+    near = measured({-50: 0, 0: 0, 50: 0}, prepulse=(0.03, 0.13, -100))
+    assert dict(near.notes)["baseline_tail"].startswith("found the membrane 12.5 mV away")
+    assert "baseline_tail" not in codes(measured({-50: 0, 0: 0, 50: 0}, prepulse=(0.03, 0.13, -100), onset=0.35))
+
+
+def test_what_no_pulse_and_no_ramp_evokes_is_not_theirs():
+    """A cell fires by itself before its short squares and after its ramp: neither is a threshold."""
+    rng, rate = np.random.default_rng(0), analytic.RATE
+    shorts = [with_spike(analytic.short_square(300, rng), analytic.STEP_ON - 0.3, rate) for _ in range(3)]
+    i = analytic.ramp(rng).i_pa.copy()
+    i[round(2.0 * rate):] = 0
+    after = with_spike(RawSweep("X7Ramp_DA_0", i, np.full(len(i), analytic.REST)), 2.5, rate)
+    found = scalars.scalar_features(Prepared(analytic.recording([*shorts, after])))
+    assert found.missing["threshold_v_short_square"] == "no action potential in any short square"
+    assert found.missing["threshold_i_ramp"] == "no action potential in any ramp"
+    fires = [with_spike(analytic.short_square(500, rng), analytic.STEP_ON - 0.3, rate)] * 2
+    kept = scalars.scalar_features(Prepared(analytic.recording(fires))).features
+    alone = scalars.scalar_features(Prepared(analytic.recording([analytic.short_square(500, rng)] * 2))).features
+    assert kept["threshold_v_short_square"] == pytest.approx(alone["threshold_v_short_square"], abs=0.2)
+
+
 def slow_train(rise_s, height=50):
     """Five peaks of so many mV that rise so slowly; at 50 kHz."""
     t = np.arange(50_000) / 50_000

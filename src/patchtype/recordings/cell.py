@@ -192,7 +192,9 @@ def _leave_out_incomplete(cell: Cell) -> None:
             missing = np.isnan(v)
             if kind == "ramp":  # may break off at any time after the first action potential
                 missing = missing[:len(v) // 10]
-            if not missing.any() and (v.any() or not len(v)) and not (len(v) and v[-1] == 0 and v[len(v) // 2] == 0):
+            # A sweep that was stopped is filled up with zeros; a voltage passes zero in less than a millisecond.
+            padded = len(v) - np.flatnonzero(v)[-1] - 1 if v.any() else len(v)
+            if not missing.any() and padded <= 0.001 * raw.rate:
                 continue
             finite = np.flatnonzero(~missing)
             hole = finite.size and missing[finite[0]:finite[-1]].any()

@@ -25,6 +25,7 @@ SLEW_S = 0.0002  # a command that passes through a level faster than this is on 
 GRID_S = 0.0005  # times of two sweeps that differ less are the same
 MOST_EDGES = 20  # a command that changes more often varies continuously
 NOISE_PA = 0.05  # changes of a measured current below this are none
+MEASURED_PA = 3.0  # a measured command is no noisier; what is may be a noise that was injected
 CHECKED_NAMES = {"Long Square": "long_square", "Short Square": "short_square", "Ramp": "ramp", "Chirp": "chirp"}
 
 
@@ -84,13 +85,16 @@ class Protocol:
 
 @dataclass(frozen=True)
 class _Shape:
-    """A command as constant pieces (first, end, level); ``pieces`` is None where it varies continuously."""
+    """A command as constant pieces (first, end, level); ``pieces`` is None where it varies continuously.
+
+    Levels of a measured current that differ by less than ``tolerance`` (pA) are one; it is 0 for a command as given.
+    """
 
     rate: float
     samples: int
     command: np.ndarray
     pieces: list[tuple[int, int, float]] | None
-    noisy: bool = False
+    tolerance: float = 0.0
 
     def level(self, first_s: float, end_s: float) -> tuple[float, float] | None:
         """Level between two times and right before, if the command is constant in between."""
@@ -143,10 +147,10 @@ def recognise(recording: Recording, protocol: Mapping[str, str] | None = None) -
             steps[k] = _pulse_or_ramp(sweep.number, shape, pulse, forced.get(k))
     notes += _disagreements(sweeps, steps, named, forced)
     levels = sorted({round(s.holding_pa, 2) for s in steps if s.kind != "unknown"})
-    if any(levels):
+    if any(abs(step.holding_pa) > shape.tolerance for step, shape in zip(steps, shapes, strict=True) if shape):
         text = f"{levels[0]:g}" if len(levels) == 1 else f"{levels[0]:g} to {levels[-1]:g}"
         notes.append(f"found a holding current of {text} pA; amplitudes are measured from it")
-    noisy = tuple(sweeps[k].number for k, shape in enumerate(shapes) if shape and shape.noisy and shape.pieces)
+    noisy = tuple(sweeps[k].number for k, shape in enumerate(shapes) if shape and shape.tolerance and shape.pieces)
     return Protocol(tuple(steps), pulse, quiet, noisy, tuple(notes))
 
 
@@ -201,9 +205,9 @@ def _shape(sweep: Sweep) -> _Shape:
     if not end or not (whole or finite[:end].all()):
         return _Shape(sweep.rate, end, command, None)
     edges = np.flatnonzero(np.diff(command)) + 1
-    noisy = False
+    tolerance = 0.0
     if len(edges) > MOST_EDGES and (found := _steps_in_noise(command, sweep.rate)) is not None:
-        edges, noisy = found, True
+        edges, tolerance = found
     if len(edges) > MOST_EDGES:
         return _Shape(sweep.rate, end, command, None)
     bounds = [0, *edges.tolist(), end]
@@ -213,13 +217,17 @@ def _shape(sweep: Sweep) -> _Shape:
         if b - a < slew and b < end and pieces:
             continue  # on the way to the next level
         first = pieces[-1][1] if pieces else 0
-        level = float(np.median(command[a:b])) if noisy else float(command[a])
+        level = float(np.median(command[a:b])) if tolerance else float(command[a])
+        level = next((seen for *_, seen in pieces if abs(seen - level) <= tolerance), level)
+        if pieces and level == pieces[-1][2]:  # back where it was, after a glitch
+            first = pieces.pop()[0]
         pieces.append((first, b, level))
-    return _Shape(sweep.rate, end, command, pieces, noisy)
+    return _Shape(sweep.rate, end, command, pieces, tolerance)
 
 
-def _steps_in_noise(command: np.ndarray, rate: float) -> np.ndarray | None:
-    """Where a noisy command steps (samples), or None when it does anything else.
+def _steps_in_noise(command: np.ndarray, rate: float) -> tuple[np.ndarray, float] | None:
+    """Where a noisy command steps (samples), and which difference of levels is noise (pA); None when it does
+    anything else than step.
 
     Medians of 1 ms tell the levels; within its millisecond a step lies where two levels fit best.
     """
@@ -229,9 +237,11 @@ def _steps_in_noise(command: np.ndarray, rate: float) -> np.ndarray | None:
         return None
     blocks = command[:n * width].reshape(n, width)
     middle = np.median(blocks, axis=1)
-    noise = 1.4826 * float(np.median(np.abs(blocks - middle[:, None])))
+    away = np.abs(blocks - middle[:, None])
+    # Below one count of the converter most samples are alike, and only their mean tells the noise; steps are outliers.
+    noise = 1.4826 * float(np.median(away)) or 1.25 * float(np.sort(away.mean(axis=1))[:-(n // 10)].mean())
     limit = max(8 * noise / np.sqrt(width), NOISE_PA)
-    if noise == 0 or noise > 0.2 * max(np.ptp(middle), 5 * NOISE_PA):
+    if noise == 0 or noise > max(0.2 * np.ptp(middle), MEASURED_PA):
         return None
     jumps = np.flatnonzero(np.abs(np.diff(middle)) > limit)
     runs = np.split(jumps, np.flatnonzero(np.diff(jumps) > 2) + 1) if len(jumps) else []
@@ -250,7 +260,7 @@ def _steps_in_noise(command: np.ndarray, rate: float) -> np.ndarray | None:
         inside = middle[a // width + 1:b // width]
         if len(inside) > 4 and abs(np.polyfit(np.arange(len(inside)), inside, 1)[0]) * len(inside) > 2 * limit:
             return None
-    return np.array(edges, dtype=int)
+    return np.array(edges, dtype=int), limit
 
 
 # --- what is the same in every sweep ---------------------------------------------------------------------
@@ -268,25 +278,31 @@ def _first_pulse(shape: _Shape) -> tuple[float, float, float] | None:
             return None
         a, b = int(changes[0]), int(changes[1])
         before, level, after = float(command[a - 1]), float(command[a]), float(command[b])
-    if (b - a) / rate > TEST_S or abs(after - before) > 1e-3 * max(abs(level - before), 1e-9):
+    if (b - a) / rate > TEST_S or abs(after - before) > max(1e-3 * abs(level - before), shape.tolerance):
         return None
     return round(a / rate, 4), round(b / rate, 4), round(level - before, 1)
 
 
 def _test_pulse(shapes: list[_Shape]) -> tuple[float, float, float] | None:
     """The short pulse that begins most sweeps in the same way and is followed by something."""
-    pulses = [_first_pulse(shape) for shape in shapes]
-    (pulse, n), = Counter(p for p in pulses if p).most_common(1) or [(None, 0)]
-    if pulse is None or 2 * n < len(shapes):
+    pulses = Counter(filter(None, map(_first_pulse, shapes)))
+    pulse = max(pulses, key=lambda p: sum(_has(shape, p) for shape in shapes), default=None)
+    having = [shape for shape in shapes if _has(shape, pulse)]
+    if 2 * len(having) < len(shapes):
         return None
-    follows = any(p == pulse and (s.pieces is None or len(s.pieces) > 3)
-                  for p, s in zip(pulses, shapes, strict=True))
-    return pulse if follows else None
+    return pulse if any(s.pieces is None or len(s.pieces) > 3 for s in having) else None
+
+
+def _has(shape: _Shape, pulse) -> bool:
+    """Whether a command begins with this pulse."""
+    own = _first_pulse(shape) if pulse else None
+    slack = (GRID_S, GRID_S, shape.tolerance) if shape.tolerance else (0.0, 0.0, 0.0)
+    return own is not None and all(abs(a - b) <= s for a, b, s in zip(own, pulse, slack, strict=True))
 
 
 def _after(shape: _Shape, pulse) -> int:
     """First sample after the test pulse."""
-    if pulse and _first_pulse(shape) == pulse:
+    if _has(shape, pulse):
         return round(pulse[1] * shape.rate)
     return 0
 
@@ -316,9 +332,10 @@ def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes) -> float:
         levels = {k: shape.level(onset, end) for k, shape in enumerate(shapes)
                   if shape is not None and steps[k] is None and forced.get(k, "long_square") == "long_square"}
         levels = {k: level for k, level in levels.items() if level is not None}
-        above = {k: round(level - shapes[k].pieces[0][2], 2) for k, (level, _) in levels.items()}
-        heights = {round(level - before, 2) for level, before in levels.values()} - {0.0}
-        found[onset, end] = levels, len(set(above.values())) > 1 and bool(heights), len(heights)
+        above = {k: level - shapes[k].pieces[0][2] for k, (level, _) in levels.items()}
+        slack = max((shapes[k].tolerance for k in levels), default=0.0)
+        heights = _distinct((level - before for level, before in levels.values() if level != before), slack)
+        found[onset, end] = levels, _distinct(above.values(), slack) > 1 and bool(heights), heights
     varying = {window: f for window, f in found.items() if f[1]} or {w: f for w, f in found.items() if f[2]}
     if not varying:
         return 0.0
@@ -331,7 +348,7 @@ def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes) -> float:
         if abs(over - later - length) <= 2 * GRID_S:  # the same step at another time, in other sweeps
             _give(later, over, found[later, over][0], sweeps, shapes, steps, silent=())
     members = [k for k, step in enumerate(steps) if step and step.kind == "long_square"]
-    second = {(a, b) for a, b in varying if a >= end and any(shapes[k].level(a, b) for k in members)}
+    second = {(a, b) for a, b in varying if a >= end and any(_stepped(shapes[k], a, b) for k in members)}
     if second:
         a, b = min(second)
         notes.append(f"found a second step in each sweep ({a:.3f} to {b:.3f} s); the first one is analysed")
@@ -345,6 +362,18 @@ def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes) -> float:
         notes.append(f"found a prepulse from {constant[0][0]:.3f} to {constant[0][1]:.3f} s that is the same in "
                      "every sweep; it is not analysed")
     return min((_quiet(shapes[k], steps[k]) for k in members), default=0.0)
+
+
+def _distinct(values, slack: float) -> int:
+    """How many levels there are among values (pA), if smaller differences are none."""
+    ordered = sorted(round(value, 2) for value in values)
+    return sum(b - a > slack for a, b in zip(ordered, ordered[1:], strict=False)) + bool(ordered)
+
+
+def _stepped(shape: _Shape, first_s: float, end_s: float) -> bool:
+    """Whether a command is constant between two times, and not at its first level."""
+    level = shape.level(first_s, end_s)
+    return level is not None and level[0] != shape.pieces[0][2]
 
 
 def _give(onset, end, levels, sweeps, shapes, steps, silent) -> None:

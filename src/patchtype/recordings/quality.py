@@ -34,6 +34,7 @@ for _code, _why in {
     "fires_at_rest": "In a cell that fires by itself rheobase is no threshold.",
     "depolarisation_block": "Beyond it the rate falls, and a line through all steps has no meaning.",
     "tau_one_sweep": "A time constant from one response is as noisy as that.",
+    "baseline_tail": "A baseline in the tail of a pulse is no rest, and moves all that is measured from it.",
     "step_large": "Large steps open channels, so that resistance and time constant are another cell's.",
 }.items():
     rule(_code, "raised", _why, costs="nothing")(None)
@@ -58,6 +59,20 @@ def _(cell):
     if names and not any(map(named_kind, names)):
         return (f"found stimulus names of its own ({', '.join(sorted(names)[:3])}); the protocol was read from the "
                 "command alone")
+
+
+@rule("bias_current", "recording", "A current that the command does not show moves the cell from rest.",
+      costs="nothing", unit="pA", threshold=1.0)
+def _(cell):
+    least, hidden = RULES["bias_current"].threshold, set()
+    for sweep, step in zip(cell.prepared.recording.sweeps, cell.prepared.protocol.steps, strict=True):
+        bias = sweep.bias_current_pa or 0.0
+        if step.kind != "unknown" and abs(bias) > least and abs(bias - step.holding_pa) > least:
+            hidden.add(round(bias, 1))
+    if hidden:
+        text = f"{min(hidden):g}" if len(hidden) == 1 else f"{min(hidden):g} to {max(hidden):g}"
+        return (f"found a bias current of {text} pA in the file that the command does not hold; v_baseline is the "
+                "potential under it, not that of the cell at rest")
 
 
 @rule("sweeps_unknown", "recording", "What no analysis understands is left aside.", costs="nothing")
@@ -121,6 +136,22 @@ def _(cell):
     if worst is not None and not low <= sizes[worst] <= high:
         return (f"found a command of {sizes[worst]:g} pA in sweep {worst}, expected {low:g} to {high:g} pA; "
                 "check the conversion factor of the stimulus")
+
+
+@rule("clipped", "samples", "A converter at its end cuts peaks off, and all that is read from them is wrong.",
+      costs="nothing", unit="s", threshold=0.0002)
+def _(cell):
+    sweeps = cell.prepared.recording.sweeps
+    used = [(k, v) for k, v in _used(cell) if np.ptp(v) > 30]  # mV: with action potentials
+    top = max((v.max() for _, v in used), default=np.inf)
+    flat: list[int] = []  # the sweep of each stretch at the greatest value of all, longer than a peak takes
+    for k, v in used:
+        edges = np.flatnonzero(np.diff(np.r_[False, v == top, False]))
+        longest = max(RULES["clipped"].threshold * sweeps[k].rate, 3)
+        flat += [cell.prepared.number(k)] * int((edges[1::2] - edges[::2] >= longest).sum())
+    if len(flat) >= 3:
+        return (f"found {len(flat)} peaks cut off at {top:.3g} mV in {some(sorted(set(flat)))}, where the amplifier or "
+                "the converter ended; peaks, widths and what follows a peak are not those of the cell")
 
 
 # --- families --------------------------------------------------------------------------------------------

@@ -40,6 +40,11 @@ SCALARS = PUBLISHED + families.SECOND_TABLE
 
 LIMIT_PA = -100.0  # input resistance and time constant come from smaller steps, as in the published tables
 FURTHER_PA = -200.0  # or, where there is none, from the smallest, if it is not larger than this
+ONE_STEP = 0.05  # steps whose heights differ by less than this share are one, through which no line can be laid
+LEAST_BASELINE_S = 0.001  # without as much before the step there is nothing to measure it from
+PEAK_S, SAG_BASELINE_S = 0.005, 0.03  # around the peak, and before the step and its end, as ipfx has it for sag
+EVOKED_S = 0.1  # a short square evokes an action potential so soon after its end, or none
+TAIL_MV = 1.0  # a baseline farther from the potential before the test pulse has not come to rest
 LEAST_SAG_MV = 2.0  # a smaller deflection has no sag to speak of
 SAG_MV = -100.0  # sag is read where the peak is nearest to this
 HERO_PA = 39.0, 61.0  # above rheobase
@@ -170,12 +175,22 @@ class _Steps:
         align(sweeps)
         self.sweeps = sweeps.sweeps
         self.start, self.end = window(self.sweeps[0])
-        self.baseline_s = prepared.baseline_s
-        trains = SpikeTrainFeatureExtractor(self.start, self.end, baseline_interval=self.baseline_s)
+        # ipfx takes no time outside a sweep, not by a rounding error, and half of `PEAK_S` after a peak.
+        sample_s = 1 / self.sweeps[0].sampling_rate
+        self.end = min(self.end, *(float(s.t[-1]) - PEAK_S / 2 for s in self.sweeps))
+        self.baseline_s = min(prepared.baseline_s, *(self.start - float(s.t[0]) - sample_s for s in self.sweeps))
+        self.measured = bool(prepared.protocol.noisy)
+        self.spikes, rows, self.lost, self.before = [], [], {}, {}
+        if self.baseline_s < LEAST_BASELINE_S:
+            return
+        trains = SpikeTrainFeatureExtractor(self.start, self.end, baseline_interval=self.baseline_s, peak_width=PEAK_S,
+                                            sag_baseline_interval=min(SAG_BASELINE_S, self.baseline_s))
         trains.stim_amp_fn = stim_features._step_stim_amp
-        self.spikes, rows, self.lost = [], [], {}
         for sweep in self.sweeps:
             t, v, i = sweep.t, sweep.v, sweep.i
+            quiet = v[:np.searchsorted(t, self.start)]
+            if early := int(((quiet[1:] >= 0) & (quiet[:-1] < 0)).sum()):
+                self.before[sweep.sweep_number] = early
             spikes, lost = with_slow(SpikeExtractor(start=self.start, end=self.end), t, v, i, count=not as_published)
             if lost:
                 self.lost[sweep.sweep_number] = lost
@@ -183,11 +198,20 @@ class _Steps:
             row = trains.process(t, v, i, spikes, ["peak_deflect", "stim_amp", "v_baseline", "sag"])
             rows.append(row | {"spikes": len(spikes)})
         self.table = pd.DataFrame(rows)
+        self.tail_mv = self._tail(prepared)
         for column in ("adapt", "latency", "isi_cv", "mean_isi", "median_isi", "first_isi"):
             if column not in self.table:
                 self.table[column] = np.nan
         self.silent = self.table[self.table["avg_rate"] == 0]
         self.spiking = self.table[self.table["avg_rate"] > 0]
+
+    def _tail(self, prepared: Prepared) -> float:
+        """How far the baseline lies from the potential before the test pulse (mV, median over sweeps); NaN without."""
+        if prepared.protocol.test_pulse is None:
+            return np.nan
+        first = round(prepared.protocol.test_pulse[0] * self.sweeps[0].sampling_rate)
+        early = [np.nanmean(s.v[max(first - 500, 0):first]) if first > 5 else np.nan for s in self.sweeps]
+        return float(np.nanmedian(self.table["v_baseline"].to_numpy(float) - early))
 
     def times(self, row: int) -> np.ndarray:
         """When the spikes of a sweep begin (s)."""
@@ -196,18 +220,24 @@ class _Steps:
 
 def _long_squares(prepared: Prepared, positions: list[int], found: Measured, as_published: bool) -> None:
     steps = _Steps(prepared, positions, as_published)
+    if steps.baseline_s < LEAST_BASELINE_S:
+        return found.lose(_LONG, "the sweeps begin with their step, expected a baseline before it")
     if steps.lost:
         few = sum(steps.lost.values())
         where = ", ".join(map(str, steps.lost))
         found.notes.append(("peaks_lost", f"found {few} peaks in sweeps {where} that stand out by 20 mV and are not "
                             "counted as action potentials; rates and f-I slope may be too low"))
     _subthreshold(steps, found)
-    _suprathreshold(steps, found, as_published)
+    return _suprathreshold(steps, found, as_published)
 
 
 def _subthreshold(steps: _Steps, found: Measured) -> None:
     """Rest, input resistance, time constant and sag."""
     table, silent = steps.table, steps.silent
+    if abs(steps.tail_mv) > TAIL_MV and not steps.before:
+        found.notes.append(("baseline_tail", f"found the membrane {abs(steps.tail_mv):.1f} mV away from where it was "
+                            "before the test pulse when the step begins; resting potential, input resistance and sag "
+                            "are measured from there"))
     rest = np.nanmean(table["v_baseline"].to_numpy()) if steps.baseline_s > 0.01 else np.nan
     found.put("v_baseline", rest, "no constant command before the step", len(table))
     found.scalars["vrest"] = rest
@@ -222,7 +252,7 @@ def _subthreshold(steps: _Steps, found: Measured) -> None:
 
 
 def _passive(steps: _Steps, down: pd.DataFrame, found: Measured) -> None:
-    used = down[down["stim_amp"] > LIMIT_PA]
+    used = down[down["stim_amp"] > LIMIT_PA + steps.measured]  # a measured -99.9 pA was meant to be -100
     if not len(used):
         smallest = float(down["stim_amp"].max())
         if smallest < FURTHER_PA:
@@ -250,8 +280,12 @@ def _passive(steps: _Steps, down: pd.DataFrame, found: Measured) -> None:
               f"step{'s' if len(taus) > 1 else ''}, or it is less than 20 times the noise", n)
     if n == 1:
         found.notes.append(("tau_one_sweep", "the time constant comes from one sweep only"))
-    ri = subthresh_features.input_resistance(
-        [s.t for s in sweeps], [s.i for s in sweeps], [s.v for s in sweeps], start, end, before)
+    # Of one sweep ipfx measures from the baseline, of several it lays a line, for which their heights have to differ.
+    one = np.ptp(used["stim_amp"]) <= ONE_STEP * used["stim_amp"].abs().max()
+    ri = np.mean([
+        subthresh_features.input_resistance([s.t for s in some], [s.i for s in some], [s.v for s in some], start, end,
+                                            before)
+        for some in ([[s] for s in sweeps] if one else [sweeps])])
     found.put("input_resistance", ri, sweeps=len(sweeps))
     found.scalars |= {"ri": ri, "tau": tau * 1e3}
     found.features["tau"] = found.scalars["tau"] / 1000  # one rounding for both tables
@@ -297,8 +331,10 @@ def _suprathreshold(steps: _Steps, found: Measured, as_published: bool) -> None:
     """Rheobase, hero sweep, f-I curve and action potentials."""
     table, spiking = steps.table, steps.spiking
     at_rest = int(table.loc[table["stim_amp"] == 0, "spikes"].max()) if (table["stim_amp"] == 0).any() else 0
-    if at_rest:
-        found.notes.append(("fires_at_rest", f"found {at_rest} action potentials without a step; the cell fires at "
+    if at_rest or steps.before:
+        where = "without a step" if at_rest else f"before the step in {len(steps.before)} of {len(table)} sweeps"
+        n = at_rest or sum(steps.before.values())
+        found.notes.append(("fires_at_rest", f"found {n} action potential{'s' * (n > 1)} {where}; the cell fires at "
                             "rest, and rheobase is the smallest step up with action potentials"))
     if not len(spiking):
         return found.lose(_FIRING, "no action potential in any step")
@@ -451,11 +487,17 @@ def _mean(spikes: list[pd.Series], name: str) -> float:
     return np.nan if np.all(np.isnan(values)) else float(np.nanmean(values))
 
 
-def _first_spikes(sweeps, extractor: SpikeExtractor) -> list[tuple[int, pd.Series, float]]:
-    """Position, first spike and its width above threshold for each sweep that has one."""
+def _first_spikes(sweeps, extractor: SpikeExtractor, later_s: float) -> list[tuple[int, pd.Series, float]]:
+    """Position, first spike and its width above threshold for each sweep whose stimulus evokes one.
+
+    ``later_s``: time after the stimulus in which it may still do so.
+    """
     out = []
     for k, sweep in enumerate(sweeps):
         spikes = extractor.process(sweep.t, sweep.v, sweep.i)
+        if len(spikes):
+            start, end = window(sweep)
+            spikes = spikes[spikes["threshold_t"].astype(float).between(start, end + later_s)]
         if len(spikes):
             first = spikes.iloc[0].drop("isi_type").astype(float)
             out.append((k, first, width_suprathreshold(sweep.t, sweep.v, first)))
@@ -474,7 +516,7 @@ def _ramps(prepared: Prepared, positions: list[int], found: Measured, as_publish
     sweeps = prepared.sweep_set(positions)
     align(sweeps)
     start, _ = window(sweeps.sweeps[0])
-    chosen = _first_spikes(sweeps.sweeps, SpikeExtractor(start=start))
+    chosen = _first_spikes(sweeps.sweeps, SpikeExtractor(start=start), 0.0)
     if not chosen:
         return found.lose(_of("_ramp"), "no action potential in any ramp")
     mean = _means(chosen)
@@ -495,7 +537,7 @@ def _short_squares(prepared: Prepared, positions: list[int], found: Measured, as
     except Exception:  # noqa: BLE001 - ipfx raises any kind where nothing fires
         return found.lose(_of("_short_square"), "no action potential in any short square")
     extractor = SpikeExtractor(dv_cutoff=slope, thresh_frac=max(0.1, fraction))
-    chosen = _first_spikes(sweeps.sweeps, extractor)
+    chosen = _first_spikes(sweeps.sweeps, extractor, EVOKED_S)
     trains = SpikeTrainFeatureExtractor(None, None)
     analysis = stimulus_protocol_analysis.ShortSquareAnalysis(extractor, trains)
     if not chosen:
