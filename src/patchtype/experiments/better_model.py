@@ -40,13 +40,9 @@ PLANS = {
 ZERO_SHOT = {0: "each species ranked", 1: "consistent features", 2: "balanced quantiles", 3: "self-training"}
 
 
-#: Times that development donors are cut into folds: human ones are few, so that single cuts differ.
-REPEATS = {"human": 10, "mouse": 1}
-
-
-def development(species: str, repeats: int | None = None) -> CrossValidation:
-    """Folds of the development donors: five, donors apart, by default `REPEATS` times."""
-    return CrossValidation(5, repeats or REPEATS[species], grouped=True, seed=11 if species == "human" else 12)
+def development(species: str) -> CrossValidation:
+    """Folds of the development donors: five, donors apart, cut ten times, for single cuts differ."""
+    return CrossValidation(5, 10, grouped=True, seed=11 if species == "human" else 12)
 
 
 def candidates(species: str, partner: Cohort) -> dict[str, Callable[[int], object]]:
@@ -74,7 +70,7 @@ QUICK_MEMBERS = ("discriminant", "support vectors", "support vectors on ratios",
 def run_pool(species: str, own: Cohort, partner: Cohort) -> tuple[pd.DataFrame, object, Cohort]:
     """Quick members weighted by what they do on inner folds, beside their plain mean: does nested selection pay?"""
     dev, _ = split(own)
-    protocol = development(species, 1)
+    protocol = development(species)
     quick = {name: TABLE_MEMBERS[name] for name in QUICK_MEMBERS}
     models = {"pool": lambda seed: Pool(quick, seed), "mean": lambda seed: Average(quick, seed)}
     return evaluate(models, dev, protocol), protocol, dev

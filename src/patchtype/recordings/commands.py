@@ -278,7 +278,7 @@ def _first_pulse(shape: _Shape) -> tuple[float, float, float] | None:
             return None
         a, b = int(changes[0]), int(changes[1])
         before, level, after = float(command[a - 1]), float(command[a]), float(command[b])
-    if (b - a) / rate > TEST_S or abs(after - before) > max(1e-3 * abs(level - before), shape.tolerance):
+    if (b - a) / rate > TEST_S or abs(after - before) > 1e-3 * abs(level - before):
         return None
     return round(a / rate, 4), round(b / rate, 4), round(level - before, 1)
 
