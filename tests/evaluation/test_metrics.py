@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.metrics import f1_score, recall_score
 
 from patchtype.evaluation import confusion, corrected_mean, fold_scores, paired_difference, per_class, summary
 from patchtype.evaluation.protocols import CrossValidation
@@ -29,6 +30,24 @@ def test_scores_of_one_fold_by_hand():
 def test_macro_f1_counts_a_class_that_a_fold_never_predicts():
     scores = fold_scores(table("m", ["Sst"] * 4, [0] * 4)).loc[("m", 0, 0)]
     assert scores["macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_scores_of_every_fold_are_those_of_scikit_learn():
+    """Folds that lack a class, predictions that no cell has, models and folds in any order."""
+    rng = np.random.default_rng(0)
+    n = 600
+    mixed = pd.DataFrame({
+        "model": rng.choice(["b", "a"], n), "repeat": rng.integers(2, size=n), "fold": rng.integers(9, size=n),
+        "true": rng.choice(["Pvalb", "Sst", "Vip"], n, p=[0.8, 0.15, 0.05]),
+        "predicted": rng.choice(["Pvalb", "Sst", "Vip", "Lamp5"], n)})
+    found = fold_scores(mixed)
+    parts = list(mixed.groupby(["model", "repeat", "fold"], sort=False))
+    assert list(found.index) == [key for key, _ in parts]
+    for key, part in parts:
+        y, said = part["true"], part["predicted"]
+        f1 = f1_score(y, said, labels=["Pvalb", "Sst", "Vip"], average="macro", zero_division=0)
+        recalls = recall_score(y, said, labels=sorted(set(y)), average="macro")
+        assert found.loc[key].tolist() == pytest.approx([f1, recalls, (y == said).mean()])
 
 
 def test_confusion_rows_sum_to_one():

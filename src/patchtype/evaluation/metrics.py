@@ -8,10 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from sklearn.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
     confusion_matrix,
-    f1_score,
     precision_recall_fscore_support,
 )
 
@@ -38,16 +35,19 @@ class Estimate(NamedTuple):
 
 def fold_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     """`SCORES` of every model, repeat and fold, as a table indexed by the three."""
-    classes = sorted(predictions["true"].unique())
-    rows = {
-        key: {
-            "macro_f1": f1_score(part["true"], part["predicted"], labels=classes, average="macro", zero_division=0),
-            "balanced_accuracy": balanced_accuracy_score(part["true"], part["predicted"]),
-            "accuracy": accuracy_score(part["true"], part["predicted"]),
-        }
-        for key, part in predictions.groupby(["model", "repeat", "fold"], sort=False)
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["model", "repeat", "fold"])
+    folds = predictions.groupby(["model", "repeat", "fold"], sort=False, observed=True)
+    names = pd.Index(sorted({*predictions["true"].unique(), *predictions["predicted"].unique()}))
+    true, predicted = (names.get_indexer(predictions[column]) for column in ("true", "predicted"))
+    counts = np.zeros((folds.ngroups, len(names), len(names)))  # by fold, true and predicted class
+    np.add.at(counts, (folds.ngroup(), true, predicted), 1)
+    hits, of_true, of_predicted = np.diagonal(counts, axis1=1, axis2=2), counts.sum(2), counts.sum(1)
+    classes = of_true.sum(0) > 0
+    f1 = np.divide(2 * hits, of_true + of_predicted, out=np.zeros(hits.shape), where=of_true + of_predicted > 0)
+    recall = np.divide(hits, of_true, out=np.full(hits.shape, np.nan), where=of_true > 0)
+    index = pd.MultiIndex.from_frame(predictions.loc[~predictions.duplicated(["model", "repeat", "fold"]),
+                                                     ["model", "repeat", "fold"]])
+    return pd.DataFrame({"macro_f1": f1[:, classes].mean(1), "balanced_accuracy": np.nanmean(recall, axis=1),
+                         "accuracy": hits.sum(1) / of_true.sum(1)}, index=index)
 
 
 def corrected_mean(values, test_to_train: float) -> Estimate:
@@ -89,7 +89,7 @@ def fold_differences(predictions: pd.DataFrame, model: str, reference: str, scor
 
     Raises ValueError when the two were not run on the same folds.
     """
-    scores = fold_scores(predictions)[score]
+    scores = fold_scores(predictions[predictions["model"].isin([model, reference])])[score]
     a, b = scores.loc[model], scores.loc[reference]
     if not a.index.sort_values().equals(b.index.sort_values()):
         raise ValueError(
