@@ -220,11 +220,11 @@ class File:
         if not rest:
             return tabled
         numbers = self._sweep_numbers()
-        numbered = {name: numbers[self._key(s)] for name, s in rest.items() if self._key(s) in numbers}
+        numbered = self._telling({name: numbers[self._key(s)] for name, s in rest.items() if self._key(s) in numbers})
         pairs = tabled + self._by_number(numbered, numbers)
         unnumbered = {name: s for name, s in rest.items() if name not in numbered}
         if unnumbered:
-            pairs += self._by_name(unnumbered)
+            pairs += self._by_name(unnumbered, {self._key(pair.stimulus.series) for pair in pairs})
         return sorted(pairs, key=lambda pair: pair.number) if not tabled else pairs
 
     def _by_table(self) -> list[Pair]:
@@ -335,6 +335,14 @@ class File:
                     continue  # the series itself is met elsewhere, and told there
         return found
 
+    def _telling(self, numbered: dict[str, int]) -> dict[str, int]:
+        """The numbers but for those that say nothing: one alone (0, -1) for several responses of an electrode."""
+        found = defaultdict(list)
+        for name, number in numbered.items():
+            found[self._electrode_of(self.responses[name])].append((name, number))
+        return dict(each for own in found.values() if len(own) == 1 or len({number for _, number in own}) > 1
+                    for each in own)
+
     def _by_number(self, numbered: dict[str, int], numbers: dict[tuple, int]) -> list[Pair]:
         """Pairs with one sweep number and one electrode."""
         electrode = {name: self._electrode_of(self.responses[name]) for name in numbered}
@@ -352,7 +360,7 @@ class File:
                 if len(names) > 1 or len(fit) > 1:
                     what = RESPONSES if len(names) > 1 else STIMULI
                     error = RecordingError("sweep_number_twice", f"found two {what} series with sweep number {number}, "
-                                           "expected one")
+                                           "expected one; give each sweep a number of its own")
                 elif not fit:
                     error = RecordingError("stimulus_missing", f"found sweep {number} without a stimulus series, "
                                            "expected both")
@@ -362,16 +370,22 @@ class File:
                 self.aside[f"{RESPONSES}/{clean(name)}"] = own, error
         return pairs
 
-    def _by_name(self, unnumbered: dict[str, h5py.Group]) -> list[Pair]:
-        """Pairs whose names have the same numbers in them, ``response_07`` and ``stimulus_07``."""
-        def digits(name: str) -> tuple[int, ...]:
-            return tuple(int(d) for d in re.findall(r"\d{1,9}", clean(name)))
+    def _by_name(self, unnumbered: dict[str, h5py.Group], taken: set[tuple]) -> list[Pair]:
+        """Pairs whose names have the same numbers in them, ``response_07`` and ``stimulus_07``.
 
+        ``taken``: stimuli that are another response's.
+        """
         responses, commands = defaultdict(list), defaultdict(list)
         for name in unnumbered:
-            responses[digits(name)].append(name)
-        for name in self.stimuli:
-            commands[digits(name)].append(name)
+            responses[_digits(name)].append(name)
+        for name, series in self.stimuli.items():
+            if self._key(series) not in taken and "Voltage" not in self.tree.label(series, "neurodata_type"):
+                commands[_digits(name)].append(name)
+        try:
+            self._check_names(set(responses), set(commands))
+        except RecordingError as error:
+            self.aside |= {f"{RESPONSES}/{clean(n)}": (self._electrode_of(s), error) for n, s in unnumbered.items()}
+            return []
         pairs = []
         for key, names in responses.items():
             if key and len(names) == 1 and len(commands[key]) == 1:
@@ -381,11 +395,25 @@ class File:
             for name in names:
                 where = f"{RESPONSES}/{clean(name)}"
                 self.aside[where] = self._electrode_of(unnumbered[name]), RecordingError(
-                    "sweep_numbers_missing", f"found no sweep number for /{where} and no stimulus of the same name, "
-                    "expected a number on both series, in the sweep table or in intracellular_recordings")
+                    "sweep_numbers_missing", f"found no sweep number of its own for /{where} and no stimulus of the "
+                    "same name, expected a number on both series, in the sweep table or in intracellular_recordings")
         if pairs:
             self.notes.append("responses and stimuli were paired by their names, the file has no table of them")
         return pairs
+
+    def _check_names(self, responses: set[tuple], commands: set[tuple]) -> None:
+        """Refuse names that leave both a response and a stimulus over: one side may count from 0, the other from 1."""
+        # The stimulus of a response that was set aside is no sign of that.
+        known = {_digits(where.removeprefix(f"{RESPONSES}/")) for where, (_, why) in self.aside.items()
+                 if where.startswith(f"{RESPONSES}/") and why.code != "voltage_clamp_only"}
+        alone = responses - commands - {()}, commands - responses - known - {()}
+        if not all(alone):
+            return
+        said = _spans(responses - {()}, commands - {()})
+        if said[0] == said[1]:
+            said = [f"{each} only" for each in _spans(*alone)]
+        raise RecordingError("sweep_numbers_missing", f"found the numbers {said[0]} in the names of responses and "
+                             f"{said[1]} in those of stimuli, expected the same; give both series a sweep number")
 
     # --- one sweep ----------------------------------------------------------------------------------------
 
@@ -463,6 +491,21 @@ class File:
                                  f"stimulus at {stimulus / 1e3:g} kHz in sweep {pair.number}, expected one rate; "
                                  "correct the file")
         return stimulus if not np.isnan(stimulus) else response
+
+
+def _digits(name: str) -> tuple[int, ...]:
+    """The numbers in a name."""
+    return tuple(int(d) for d in re.findall(r"\d{1,9}", clean(name)))
+
+
+def _spans(*sides: set[tuple[int, ...]]) -> list[str]:
+    """The least and the greatest of the numbers in the names of each side, ``0 to 16``, without what all share."""
+    every = [key for side in sides for key in side]
+    even = len({len(key) for key in every}) == 1
+    shared = {k for k, each in enumerate(zip(*every, strict=False)) if even and len(set(each)) == 1}
+    said = [["-".join(str(n) for k, n in enumerate(key) if k not in shared) for key in (min(side), max(side))]
+            for side in sides]
+    return [" to ".join(dict.fromkeys(ends)) for ends in said]
 
 
 def _rate_of(times: np.ndarray, where: str) -> float:
