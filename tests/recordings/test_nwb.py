@@ -1,5 +1,6 @@
 """Writing recordings, and reading them as ipfx's own reader does."""
 
+import datetime
 import io
 import os
 
@@ -202,6 +203,99 @@ def test_names_that_are_left_over_for_a_reason_cost_themselves_alone(plain_file,
     assert sorted(sweep.where for sweep in found.sweeps) == [sweep.where for sweep in wanted]
     commands = {sweep.where: sweep.i_pa for sweep in found.sweeps}
     assert all(np.array_equal(commands[sweep.where], sweep.i_pa) for sweep in wanted)
+
+
+# --- beginning, end and rate ------------------------------------------------------------------------------
+
+def begun(shift, sides=("stimulus/presentation",)):
+    """``shift``: position of a sweep and its beginning (s) → another one."""
+    def change(file):
+        for side in sides:
+            for k, series in enumerate(file[side].values()):
+                series["starting_time"][()] = shift(k, series["starting_time"][()])
+    return change
+
+
+def timestamps(file):
+    """Responses whose clock is told by timestamps, 50 ms behind that of the stimuli in sweep 4."""
+    for k, series in enumerate(file["acquisition"].values()):
+        begin = series["starting_time"][()] + 0.05 * (k == 4)
+        del series["starting_time"]
+        series["timestamps"] = begin + np.arange(len(series["data"])) / 50_000
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (begun(lambda k, t: t - 0.05 * (k == 4)), "50 ms before"), (timestamps, "50 ms before"),
+    (begun(lambda k, t: t + 1.5 * (k == 4)), "1500 ms after"),
+    (begun(lambda k, t: t + 0.0006 * (k == 4)), "0.6 ms after"),
+])
+def test_a_stimulus_that_begins_apart_from_its_response_costs_its_sweep(plain_file, tmp_path, change, said):
+    [cell] = read(changed(plain_file, tmp_path / "cell.nwb", change))
+    assert cell.set_aside == {
+        "acquisition/data_00004_AD0": f"found a stimulus that begins {said} its response in sweep 4, expected both at "
+        "once; correct starting_time, or cut both to the same samples"}
+    assert [s.number for s in cell.sweeps] == [n for n in range(22) if n != 4]
+
+
+def test_a_file_whose_stimuli_all_begin_apart_is_refused(plain_file, tmp_path):
+    with pytest.raises(RecordingError, match="50 ms after its response in sweep 0, expected both") as error:
+        recordings(changed(plain_file, tmp_path / "cell.nwb", begun(lambda k, t: t + 0.05)))
+    assert error.value.code == "clocks_disagree"
+
+
+def arrays_equal(found, original):
+    return len(found.sweeps) == len(original.sweeps) and all(
+        np.array_equal(a.v_mv, b.v_mv) and np.array_equal(a.i_pa, b.i_pa)
+        for a, b in zip(found.sweeps, original.sweeps, strict=True))
+
+
+@pytest.mark.parametrize("change", [
+    begun(lambda k, t: 0.0),  # 0 for each stimulus, responses from 0
+    lambda f: (begun(lambda k, t: 0.0)(f), begun(lambda k, t: t + 1.2, ["acquisition"])(f)),  # and from 1.2 s
+    begun(lambda k, t: 1.2 * k),  # the clock of a writer that counts otherwise
+    begun(lambda k, t: 0.0, ["acquisition"]),
+    begun(lambda k, t: t + 2.15 * (k == 4)),  # one by its own length
+    begun(lambda k, t: t + 1.6e9), begun(lambda k, t: t + 0.0004), begun(lambda k, t: np.nan),
+    lambda f: [series.__delitem__("starting_time") for series in f["stimulus/presentation"].values()],
+])
+def test_beginnings_without_a_common_clock_change_nothing(plain_file, tmp_path, change):
+    [original], [found] = read(plain_file), read(changed(plain_file, tmp_path / "cell.nwb", change))
+    assert found.set_aside == {}
+    assert arrays_equal(found, original)
+
+
+def tabled(path, sweeps, early=0, begin=None):
+    """All sweeps in one series, the stimulus ``early`` samples before the response; ``begin`` (s): as it says."""
+    from pynwb import NWBHDF5IO, NWBFile, icephys
+
+    made = NWBFile("converted", "1", datetime.datetime(2024, 5, 1, tzinfo=datetime.UTC))
+    electrode = made.create_icephys_electrode(name="e0", description="patch", device=made.create_device("amplifier"))
+    common, n = {"electrode": electrode, "rate": 50_000.0, "gain": 1.0}, len(sweeps[0].i_pa)
+    stimulus = icephys.CurrentClampStimulusSeries(
+        name="s", data=np.concatenate([np.zeros(early), *(s.i_pa for s in sweeps)]), conversion=1e-12,
+        starting_time=10 - early / 50_000 if begin is None else begin, **common)
+    response = icephys.CurrentClampSeries(
+        name="r", data=np.concatenate([s.v_mv for s in sweeps]), conversion=1e-3, starting_time=10.0, **common)
+    made.add_stimulus(stimulus)
+    made.add_acquisition(response)
+    for k in range(len(sweeps)):
+        made.add_intracellular_recording(
+            electrode=electrode, stimulus=stimulus, response=response, stimulus_start_index=early + k * n,
+            stimulus_index_count=n, response_start_index=k * n, response_index_count=n)
+    with NWBHDF5IO(str(path), "w") as file:
+        file.write(made)
+    return path
+
+
+def test_parts_of_a_longer_series_begin_where_their_samples_do(tmp_path, sweeps):
+    [cell] = read(tabled(tmp_path / "cell.nwb", sweeps[:3], early=2500))
+    assert cell.set_aside == {}
+    for found, made in zip(cell.sweeps, sweeps, strict=False):
+        assert np.abs(found.i_pa - made.i_pa).max() < 1e-9
+        assert np.abs(found.v_mv - made.v_mv).max() < 1e-9
+    with pytest.raises(RecordingError, match="begins 50 ms after its response in sweep 0") as error:
+        read(tabled(tmp_path / "apart.nwb", sweeps[:3], early=2500, begin=10.0))
+    assert error.value.code == "clocks_disagree"
 
 
 def test_mies_files_carry_a_notebook_of_real_size(mies_file):

@@ -26,6 +26,7 @@ RESPONSES, STIMULI = "acquisition", "stimulus/presentation"
 #: What NWB fixes for current clamp, in the spellings that ipfx knows.
 UNITS = {"amperes": ("amperes", "ampere", "Amps", "amps", "A", ""), "volts": ("volts", "volt", "Volts", "V", "")}
 RATE_TOLERANCE = 1e-4  # relative, between the clocks of response and stimulus
+LATE_S = 0.5e-3  # between the beginnings of response and stimulus
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,14 @@ class Part:
 
 @dataclass
 class Pair:
-    """A response and its command, as the file pairs them."""
+    """A response and its command, as the file pairs them; ``late``: how long after it (s) the command begins."""
 
     number: int
     electrode: str
     response: Part
     stimulus: Part
     named: str = ""
+    late: float = np.nan
 
 
 def read(tree: Tree, stem: str) -> list[Recording]:
@@ -114,9 +116,18 @@ class File:
         """See `read`."""
         sweeps: dict[str, list[Sweep]] = defaultdict(list)
         total: dict[str, int] = defaultdict(int)
+        made: list[tuple[Pair, Sweep]] = []
         for pair in self._pairs():
             try:
-                sweep = self._sweep(pair)
+                made.append((pair, self._sweep(pair)))
+            except RecordingError as error:
+                self.aside[pair.response.where] = pair.electrode, error
+        # Many files begin every stimulus at 0: one that is a whole sweep off shows that they keep no common clock.
+        common = not any(abs(pair.late) > sweep.samples / sweep.rate - LATE_S for pair, sweep in made)
+        for pair, sweep in made:
+            try:
+                if common:
+                    _check_beginning(pair)
                 if total[pair.electrode] + sweep.samples > limits.SAMPLES_OF_CELL:
                     raise RecordingError("too_large", f"found more than {limits.SAMPLES_OF_CELL:,} samples of one "
                                          "cell, expected fewer; split the file")
@@ -420,8 +431,9 @@ class File:
     def _sweep(self, pair: Pair) -> Sweep:
         response, stimulus = (self._samples(part) for part in (pair.response, pair.stimulus))
         self._check_units(pair, stimulus[0], response[0])
-        rates = [self._rate(part) for part in (pair.response, pair.stimulus)]
-        rate = self._common_rate(pair, *rates)
+        (own, begin), (other, begin_stimulus) = (self._clock(part) for part in (pair.response, pair.stimulus))
+        rate = self._common_rate(pair, own, other)
+        pair.late = begin_stimulus - begin
         if stimulus[2] < response[2]:
             raise RecordingError("length_mismatch", f"found {response[2]} samples of response and {stimulus[2]} of "
                                  f"stimulus in sweep {pair.number}, expected as many of both")
@@ -467,20 +479,24 @@ class File:
             raise RecordingError("unit_unexpected", f"found units {found[0]!r} and {found[1]!r} in sweep "
                                  f"{pair.number}, expected 'amperes' and 'volts'; find out what the numbers are")
 
-    def _rate(self, part: Part) -> float:
-        """Samples per second as the series says, from its rate or its timestamps; NaN when it does not."""
+    def _clock(self, part: Part) -> tuple[float, float]:
+        """Samples per second and the time of the first one (s), by starting time or timestamps; NaN without them."""
         start = self.tree.get("starting_time", part.series)
         rate = np.nan if start is None else self.tree.number(start, "rate")
+        begin = np.nan
         if np.isnan(rate) and self.tree.get("timestamps", part.series) is not None:
             times = self.tree.dataset("timestamps", part.series)
             count = part.count or times.size or 0
             if times.ndim != 1 or times.dtype.kind not in "iuf" or not 2 <= count <= limits.SAMPLES:
                 raise RecordingError("rate_missing", f"found {count} timestamps in {part.where}, expected one a sample")
-            rate = _rate_of(hdf5.read(times, part.start, count).astype(float), part.where)
+            times = hdf5.read(times, part.start, count).astype(float)
+            rate, begin = _rate_of(times, part.where), float(times[0])
         if not np.isnan(rate) and not 1 <= rate <= 1e8:
             raise RecordingError("rate_missing", f"found a sampling rate of {rate:g} Hz in {part.where}, expected some "
                                  "thousand to some hundred thousand")
-        return rate
+        if np.isnan(begin):
+            begin = self.tree.number(part.series, "starting_time") + part.start / rate
+        return rate, begin
 
     def _common_rate(self, pair: Pair, response: float, stimulus: float) -> float:
         if np.isnan(response) and np.isnan(stimulus):
@@ -491,6 +507,14 @@ class File:
                                  f"stimulus at {stimulus / 1e3:g} kHz in sweep {pair.number}, expected one rate; "
                                  "correct the file")
         return stimulus if not np.isnan(stimulus) else response
+
+
+def _check_beginning(pair: Pair) -> None:
+    """Refuse a command that begins earlier or later than its response, where both have one clock."""
+    if abs(pair.late) > LATE_S:
+        raise RecordingError("clocks_disagree", f"found a stimulus that begins {abs(pair.late) * 1e3:g} ms "
+                             f"{'before' if pair.late < 0 else 'after'} its response in sweep {pair.number}, expected "
+                             "both at once; correct starting_time, or cut both to the same samples")
 
 
 def _digits(name: str) -> tuple[int, ...]:
