@@ -324,7 +324,8 @@ def test_a_response_that_was_stopped_ends_the_sweep_and_a_short_command_costs_it
     assert np.array_equal(found.sweeps[0].v_mv, good.sweeps[0].v_mv[:90_000])
     assert np.array_equal(found.sweeps[0].i_pa, good.sweeps[0].i_pa[:90_000])
     assert found.set_aside == {"acquisition/data_00001_AD0": "found 107500 samples of response and 90000 of stimulus "
-                               "in sweep 1, expected as many of both"}
+                               "in sweep 1, expected as many of both; write the whole command, or cut the "
+                               "response to the samples that have one"}
 
 
 def test_bias_and_bridge_are_in_their_units(file):

@@ -10,6 +10,7 @@ import pytest
 from ipfx.dataset.create import create_ephys_data_set
 
 from patchtype.recordings import nwb
+from patchtype.recordings.cell import extract
 from patchtype.recordings.reading import recordings
 from patchtype.recordings.recording import RecordingError
 
@@ -207,6 +208,14 @@ def test_names_that_are_left_over_for_a_reason_cost_themselves_alone(plain_file,
 
 # --- beginning, end and rate ------------------------------------------------------------------------------
 
+@pytest.fixture(scope="module")
+def features(plain_file):
+    """What is measured in the good cell."""
+    found = extract(plain_file)
+    assert found.verdict.passed
+    return found.features
+
+
 def begun(shift, sides=("stimulus/presentation",)):
     """``shift``: position of a sweep and its beginning (s) → another one."""
     def change(file):
@@ -296,6 +305,37 @@ def test_parts_of_a_longer_series_begin_where_their_samples_do(tmp_path, sweeps)
     with pytest.raises(RecordingError, match="begins 50 ms after its response in sweep 0") as error:
         read(tabled(tmp_path / "apart.nwb", sweeps[:3], early=2500, begin=10.0))
     assert error.value.code == "clocks_disagree"
+
+
+def shortened(by, sweeps=range(22)):
+    """Stimuli that lack their last samples."""
+    def change(file):
+        for k in sweeps:
+            series = file[f"stimulus/presentation/data_{k:05d}_DA0"]
+            kept, values = dict(series["data"].attrs), series["data"][:-by]
+            del series["data"]
+            series["data"] = values
+            series["data"].attrs.update(kept)
+    return change
+
+
+@pytest.mark.parametrize("by", [1, 50])
+def test_a_command_that_ends_a_moment_early_ends_the_sweep(plain_file, tmp_path, features, by):
+    path = changed(plain_file, tmp_path / "cell.nwb", shortened(by))
+    [original], [found] = read(plain_file), read(path)
+    assert found.set_aside == {}
+    for a, b in zip(found.sweeps, original.sweeps, strict=True):
+        assert a.samples == len(a.v_mv) == len(a.i_pa) == b.samples - by
+        assert np.array_equal(a.v_mv, b.v_mv[:-by])
+        assert np.array_equal(a.i_pa, b.i_pa[:-by])
+    assert extract(path).features == pytest.approx(features, rel=1e-9, nan_ok=True)
+
+
+def test_a_command_that_ends_early_costs_its_sweep(plain_file, tmp_path):
+    [cell] = read(changed(plain_file, tmp_path / "cell.nwb", shortened(51, [3])))
+    assert cell.set_aside == {
+        "acquisition/data_00003_AD0": "found 107500 samples of response and 107449 of stimulus in sweep 3, expected "
+        "as many of both; write the whole command, or cut the response to the samples that have one"}
 
 
 def test_mies_files_carry_a_notebook_of_real_size(mies_file):

@@ -27,6 +27,7 @@ RESPONSES, STIMULI = "acquisition", "stimulus/presentation"
 UNITS = {"amperes": ("amperes", "ampere", "Amps", "amps", "A", ""), "volts": ("volts", "volt", "Volts", "V", "")}
 RATE_TOLERANCE = 1e-4  # relative, between the clocks of response and stimulus
 LATE_S = 0.5e-3  # between the beginnings of response and stimulus
+SHORT_S = 1e-3  # of command that may be missing at the end
 
 
 @dataclass(frozen=True)
@@ -435,8 +436,11 @@ class File:
         rate = self._common_rate(pair, own, other)
         pair.late = begin_stimulus - begin
         if stimulus[2] < response[2]:
-            raise RecordingError("length_mismatch", f"found {response[2]} samples of response and {stimulus[2]} of "
-                                 f"stimulus in sweep {pair.number}, expected as many of both")
+            if (response[2] - stimulus[2]) / rate > SHORT_S:
+                raise RecordingError("length_mismatch", f"found {response[2]} samples of response and {stimulus[2]} "
+                                     f"of stimulus in sweep {pair.number}, expected as many of both; write the whole "
+                                     "command, or cut the response to the samples that have one")
+            response = (*response[:2], stimulus[2], *response[3:])
         name = next((n for n in (*(self._named(p.series) for p in (pair.response, pair.stimulus)), pair.named)
                      if n and n.upper() not in ("N/A", "NA", "UNKNOWN", "NONE")), "")
         bias, bridge = (self.tree.number(pair.response.series, n) for n in ("bias_current", "bridge_balance"))
