@@ -338,6 +338,36 @@ def test_a_command_that_ends_early_costs_its_sweep(plain_file, tmp_path):
         "as many of both; write the whole command, or cut the response to the samples that have one"}
 
 
+def at_rate(rate):
+    def change(file):
+        for side in ("acquisition", "stimulus/presentation"):
+            for series in file[side].values():
+                series["starting_time"].attrs["rate"] = rate
+    return change
+
+
+def in_milliseconds(file):
+    for side in ("acquisition", "stimulus/presentation"):
+        for series in file[side].values():
+            del series["starting_time"]
+            series["timestamps"] = np.arange(len(series["data"])) / 50.0
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (at_rate(20.0), "20"), (at_rate(999.0), "999"), (at_rate(2e8), "2e+08"), (in_milliseconds, "50")])
+def test_a_rate_that_is_not_in_hz_is_refused(plain_file, tmp_path, change, said):
+    with pytest.raises(RecordingError) as error:
+        recordings(changed(plain_file, tmp_path / "cell.nwb", change))
+    assert (error.value.code, str(error.value)) == (
+        "rate_missing", f"found a sampling rate of {said} Hz in acquisition/data_00000_AD0, expected 1,000 Hz to "
+        "100 MHz; correct it, a rate belongs in Hz and timestamps in seconds")
+
+
+def test_the_slowest_rate_is_read(plain_file, tmp_path):
+    [cell] = read(changed(plain_file, tmp_path / "cell.nwb", at_rate(1000.0)))
+    assert {sweep.rate for sweep in cell.sweeps} == {1000.0}
+
+
 def test_mies_files_carry_a_notebook_of_real_size(mies_file):
     with h5py.File(mies_file) as file:
         notebook = file["general/labnotebook/simulated_device"]

@@ -26,6 +26,7 @@ RESPONSES, STIMULI = "acquisition", "stimulus/presentation"
 #: What NWB fixes for current clamp, in the spellings that ipfx knows.
 UNITS = {"amperes": ("amperes", "ampere", "Amps", "amps", "A", ""), "volts": ("volts", "volt", "Volts", "V", "")}
 RATE_TOLERANCE = 1e-4  # relative, between the clocks of response and stimulus
+RATES = 1e3, 1e8  # Hz; fewer are a rate in kHz, or show no action potential
 LATE_S = 0.5e-3  # between the beginnings of response and stimulus
 SHORT_S = 1e-3  # of command that may be missing at the end
 
@@ -495,9 +496,9 @@ class File:
                 raise RecordingError("rate_missing", f"found {count} timestamps in {part.where}, expected one a sample")
             times = hdf5.read(times, part.start, count).astype(float)
             rate, begin = _rate_of(times, part.where), float(times[0])
-        if not np.isnan(rate) and not 1 <= rate <= 1e8:
-            raise RecordingError("rate_missing", f"found a sampling rate of {rate:g} Hz in {part.where}, expected some "
-                                 "thousand to some hundred thousand")
+        if not np.isnan(rate) and not RATES[0] <= rate <= RATES[1]:
+            raise RecordingError("rate_missing", f"found a sampling rate of {rate:g} Hz in {part.where}, expected "
+                                 "1,000 Hz to 100 MHz; correct it, a rate belongs in Hz and timestamps in seconds")
         if np.isnan(begin):
             begin = self.tree.number(part.series, "starting_time") + part.start / rate
         return rate, begin
