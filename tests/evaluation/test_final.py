@@ -215,18 +215,24 @@ def test_errors_are_counted_by_the_markers_of_a_cell_within_its_subclass():
     cells = cohort.cells
     # The third subclass has the strongest markers of all; the weakest of its own kind are weak all the same.
     marker = pd.Series(np.random.default_rng(0).permutation(400) / 400.0, index=cells.index) + 9.0 * (cohort.y == 2)
-    cohort = replace(cohort, cells=cells.assign(marker_sum=marker))
+    before = cells["subclass"].mask(np.arange(400) < 20, "Lamp5")
+    cohort = replace(cohort, cells=cells.assign(marker_sum=marker, original_subclass=before))
     weak = marker.groupby(cells["subclass"]).transform(lambda m: m <= m.sort_values().iloc[len(m) // 4 - 1])
     other = {name: cohort.classes[(k + 1) % 4] for k, name in enumerate(cohort.classes)}
     table = pd.DataFrame({"model": "average", "repeat": 0, "cell": cells.index, "true": cells["subclass"].to_numpy()})
     right = table.assign(predicted=table["true"], repeat=1)
     table["predicted"] = np.where(weak, table["true"].map(other), table["true"])
-    of_weak, of_others, more = ceiling.weak_markers(pd.concat([table, right]), cohort)
-    assert (of_weak, of_others) == (50.0, 0.0) and more.mean == more.low == more.high == 50.0
+    counts, shares, more = ceiling.doubted(pd.concat([table, right]), cohort)
+    assert (shares["weak_markers"], shares["strong_markers"]) == (50.0, 0.0)
+    assert more.mean == more.low == more.high == 50.0
+    changed, wrong = before != cells["subclass"], weak.to_numpy()  # wrong in the first repeat, which alone counts here
+    assert counts == {"labels_changed": changed.sum(), "errors_changed_label": (changed & wrong).sum()}
+    assert shares["stable_label"] == pytest.approx(100 * wrong[~changed].mean())
     # Errors that have nothing to do with the markers: the interval holds zero.
     by_chance = np.random.default_rng(1).random(400) < 0.3
     table["predicted"] = np.where(by_chance, table["true"].map(other), table["true"])
-    of_weak, of_others, more = ceiling.weak_markers(table, cohort)
+    _, shares, more = ceiling.doubted(table, cohort)
+    of_weak, of_others = shares["weak_markers"], shares["strong_markers"]
     assert [of_weak, of_others] == pytest.approx([100 * by_chance[weak].mean(), 100 * by_chance[~weak].mean()])
     assert more.low < 0 < more.high and more.mean == of_weak - of_others
 

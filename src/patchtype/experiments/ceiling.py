@@ -161,16 +161,20 @@ def shared_errors(predictions: pd.DataFrame, cohort: Cohort) -> dict[str, float]
     }
 
 
-def weak_markers(predictions: pd.DataFrame, cohort: Cohort, draws: int = 2000, seed: int = 0
-                 ) -> tuple[float, float, Estimate]:
-    """How often the average errs on cells whose marker genes are weak, how often on others, and the difference.
+def doubted(predictions: pd.DataFrame, cohort: Cohort, draws: int = 2000, seed: int = 0
+            ) -> tuple[dict[str, int], dict[str, float], Estimate]:
+    """How often the average errs on human cells whose label may be wrong.
 
-    Weak: the quarter of each subclass with the lowest marker sum, so that no subclass makes the difference. In
-    percent, mean over the repeats; the interval is over draws of donors.
+    Returns counts of cells in the first repeat (``labels_changed`` by the revision, and errors among them), shares of
+    errors in percent (on labels that stayed; on weak and on other markers, mean over the repeats), and how many
+    percentage points more it errs on weak markers, with a 95 % interval over draws of donors. Weak: the quarter of each
+    subclass with the lowest marker sum, so that no subclass makes the difference.
     """
     part = predictions[predictions["model"] == "average"]
     wrong = (part["predicted"] != part["true"]).groupby(part["cell"]).mean()
     cells = cohort.cells.loc[wrong.index]
+    first = part[part["repeat"] == 0].set_index("cell").loc[wrong.index]
+    once, changed = first["predicted"] != first["true"], cells["subclass"] != cells["original_subclass"]
     weak = cells.groupby("subclass")["marker_sum"].rank(pct=True) <= 0.25
     sums = pd.DataFrame({"weak": weak, "other": ~weak, "weak wrong": weak * wrong, "other wrong": ~weak * wrong})
     of_donors = sums.groupby(cells["donor"].to_numpy()).sum().to_numpy(float)
@@ -178,7 +182,10 @@ def weak_markers(predictions: pd.DataFrame, cohort: Cohort, draws: int = 2000, s
     drawn = np.concatenate([all_donors, bootstrap.times_drawn(len(of_donors), draws, seed)]) @ of_donors
     of_weak, of_others = 100 * drawn[:, 2] / drawn[:, 0], 100 * drawn[:, 3] / drawn[:, 1]
     more = of_weak - of_others
-    return float(of_weak[0]), float(of_others[0]), Estimate(float(more[0]), *bootstrap.ends(more[1:]), float("nan"))
+    return ({"labels_changed": int(changed.sum()), "errors_changed_label": int(once[changed].sum())},
+            {"stable_label": 100 * float(once[~changed].mean()), "weak_markers": float(of_weak[0]),
+             "strong_markers": float(of_others[0])},
+            Estimate(float(more[0]), *bootstrap.ends(more[1:]), float("nan")))
 
 
 def looks(predictions: pd.DataFrame, cohort: Cohort, curve: pd.DataFrame, score: Estimate

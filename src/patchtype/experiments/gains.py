@@ -6,7 +6,7 @@ readings over the folds that both were run on, with the corrected interval of `p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -83,6 +83,15 @@ def uses_no_mouse(model: str) -> bool:
     return METHODS[reading(model)[0]].twin is None
 
 
+def estimate(row: Mapping) -> Estimate:
+    """A row of `gains` as an estimate, which brings its interval and p.
+
+    >>> estimate({"gain": 0.01, "low": -0.02, "high": 0.04, "p": 0.5, "folds": 15})
+    Estimate(mean=0.01, low=-0.02, high=0.04, p=0.5)
+    """
+    return Estimate(*(float(row[key]) for key in ("gain", "low", "high", "p")))
+
+
 def gains(scores: pd.Series, size: int = 0, reference: str | None = None, test_to_train: float | None = None
           ) -> pd.DataFrame:
     """One row per reading that uses mouse cells: its gain over its twin, or over one ``reference`` for all.
@@ -97,11 +106,11 @@ def gains(scores: pd.Series, size: int = 0, reference: str | None = None, test_t
         if twin(model) is None or (against, size) not in scores.index.droplevel(["repeat", "fold"]):
             continue
         values = differences(scores, model, against, size)
-        estimate = corrected_mean(values, ratio)
+        found = corrected_mean(values, ratio)
         rows[model] = {
             "reference": against,
             "score": scores.xs((model, size), level=("model", "size")).mean(),
-            "gain": estimate.mean, "low": estimate.low, "high": estimate.high, "p": estimate.p, "folds": len(values),
+            "gain": found.mean, "low": found.low, "high": found.high, "p": found.p, "folds": len(values),
             "smallest": smallest_gain(values, ratio) if len(values) > 1 else np.nan}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     if table.empty:

@@ -147,9 +147,8 @@ def _transfer(human: Cohort, folder) -> list[Row]:
     if not _compared(folder):
         return []
     best = gains.best_gain(human, folder)
-    estimate = Estimate(best["gain"], best["low"], best["high"], best["p"])
     goal = f"gain from mouse: {gains.title(best['model'])} over {gains.title(best['reference'])}"
-    return [Row(goal, "all donors, cross-validated", 0.0, estimate, len(human), FOLDS)]
+    return [Row(goal, "all donors, cross-validated", 0.0, gains.estimate(best), len(human), FOLDS)]
 
 
 def cells_for_gain(human: Cohort, folder=None) -> int | None:
