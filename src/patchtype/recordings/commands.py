@@ -285,24 +285,26 @@ def _first_pulse(shape: _Shape) -> tuple[float, float, float] | None:
 
 def _test_pulse(shapes: list[_Shape]) -> tuple[float, float, float] | None:
     """The short pulse that begins most sweeps in the same way and is followed by something."""
-    pulses = Counter(filter(None, map(_first_pulse, shapes)))
-    pulse = max(pulses, key=lambda p: sum(_has(shape, p) for shape in shapes), default=None)
-    having = [shape for shape in shapes if _has(shape, pulse)]
-    if 2 * len(having) < len(shapes):
+    pulses = [_first_pulse(shape) for shape in shapes]
+
+    def having(pulse) -> list[_Shape]:
+        return [shape for shape, own in zip(shapes, pulses, strict=True) if _alike(own, pulse, shape)]
+
+    pulse = max(dict.fromkeys(filter(None, pulses)), key=lambda p: len(having(p)), default=None)
+    if 2 * len(having(pulse)) < len(shapes):
         return None
-    return pulse if any(s.pieces is None or len(s.pieces) > 3 for s in having) else None
+    return pulse if any(s.pieces is None or len(s.pieces) > 3 for s in having(pulse)) else None
 
 
-def _has(shape: _Shape, pulse) -> bool:
-    """Whether a command begins with this pulse."""
-    own = _first_pulse(shape) if pulse else None
+def _alike(own, pulse, shape: _Shape) -> bool:
+    """Whether two pulses of `_first_pulse` are one, as far as the noise of a command tells."""
     slack = (GRID_S, GRID_S, shape.tolerance) if shape.tolerance else (0.0, 0.0, 0.0)
-    return own is not None and all(abs(a - b) <= s for a, b, s in zip(own, pulse, slack, strict=True))
+    return bool(own and pulse) and all(abs(a - b) <= s for a, b, s in zip(own, pulse, slack, strict=True))
 
 
 def _after(shape: _Shape, pulse) -> int:
     """First sample after the test pulse."""
-    if _has(shape, pulse):
+    if pulse and _alike(_first_pulse(shape), pulse, shape):
         return round(pulse[1] * shape.rate)
     return 0
 
