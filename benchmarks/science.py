@@ -14,7 +14,7 @@ from patchtype.__main__ import main as helpers
 from patchtype.evaluation import archive
 from patchtype.experiments import goals
 from patchtype.experiments.experiment import load
-from patchtype.experiments.nearby import OWN, TOLD
+from patchtype.experiments.nearby import OWN, SETTINGS, TOLD
 
 
 def main() -> int:
@@ -38,7 +38,7 @@ def main() -> int:
         print(f"{row.goal} ({row[1]}, {row.cells:,} cells): goal {row.needed:.2f}, value {row.value:.3f}, "
               f"interval over {row.covers} {row.low:.3f} to {row.high:.3f}: {row.verdict}")
     if nearby is not None:
-        told, settings = nearby[TOLD], nearby.drop(TOLD)
+        told, settings = nearby[TOLD], nearby[list(SETTINGS)]
         print(f"mouse to human, {len(settings)} settings near the model's on development donors: mean "
               f"{settings.mean():.3f}, sd {settings.std():.3f}, {settings.min():.3f} to {settings.max():.3f}; "
               f"its own {settings[OWN]:.3f}; {TOLD} {told:.3f}")

@@ -1,7 +1,7 @@
 """The final donors: set aside by a rule that looks at nothing but the donor's name.
 
 Whoever tries many models on the same folds ends up a little too confident, however honest each fold is. So a
-fifth of the donors of each species takes no part in any trial. Models are chosen on the others, the
+fifth of the donors of each species takes no part in any trial of the better model. It is chosen on the others, the
 *development* donors; the final donors score what was chosen, and choose nothing.
 """
 

@@ -204,7 +204,7 @@ def looks(predictions: pd.DataFrame, cohort: Cohort, curve: pd.DataFrame, score:
     return {
         "the average": score,
         "one member judged by another": Estimate(pairs.mean(), pairs.min(), pairs.max(), float("nan")),
-        "the average, if its probabilities were true": if_true(p, y),
+        "the average, if calibrated probabilities were true": if_true(p, y),
         "the discriminant, cells without number": asymptote(curve),
         "no errors but in labels": Estimate(float(bootstrap.macro_f1(noise)), *[float("nan")] * 3),
     }, noise
