@@ -18,6 +18,7 @@ from patchtype.classify.fitting import Models, load
 from patchtype.classify.judgement import EXCITATORY_ALARM, FALSE_ALARM, MISS
 from patchtype.cohorts import Cohort, public_files
 from patchtype.evaluation import bootstrap, calibration, conformal
+from patchtype.evaluation.metrics import f1
 
 #: The public tables behind each classifier.
 _DATABASE = ("cell_types_ephys_features.csv", "cell_types_specimen_details.csv")
@@ -81,7 +82,7 @@ def figures_of(answers: pd.DataFrame, classes) -> dict:
     return {
         "cells": len(y), "donors": int(answers["donor"].nunique()),
         "macro_f1": float(bootstrap.macro_f1(counts)), "accuracy": float(np.trace(counts) / len(y)),
-        "f1": dict(zip(classes, bootstrap.f1(counts).tolist(), strict=True)),
+        "f1": dict(zip(classes, f1(counts).tolist(), strict=True)),
         "macro_f1_uncalibrated": float(bootstrap.macro_f1(uncalibrated)),
         "calibration_error": calibration.expected_calibration_error(p, y),
         "calibration_error_uncalibrated": calibration.expected_calibration_error(raw, y),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from patchtype.evaluation.metrics import Estimate
+from patchtype.evaluation.metrics import Estimate, confusions, f1
 
 
 def macro_f1(confusions: np.ndarray) -> np.ndarray:
@@ -22,23 +22,12 @@ def macro_f1(confusions: np.ndarray) -> np.ndarray:
     return (f1(confusions) * present).sum(-1) / np.maximum(present.sum(-1), 1)
 
 
-def f1(confusions: np.ndarray) -> np.ndarray:
-    """(..., C) F1 of each class; zero for a class without cells, true or predicted."""
-    cells = confusions.sum(-1) + confusions.sum(-2)
-    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
-    return np.divide(2 * hits, cells, out=np.zeros(cells.shape), where=cells > 0)
-
-
 def donor_confusions(predictions: pd.DataFrame, donors: pd.Series) -> np.ndarray:
     """(D, C, C) confusion matrix of each donor; ``donors`` maps cell to donor. One row a cell is expected."""
     if predictions["cell"].duplicated().any():
         raise ValueError("found a cell twice, expected one prediction a cell; choose one model and one repeat")
-    classes = sorted(set(predictions["true"]) | set(predictions["predicted"]))
-    place = {name: i for i, name in enumerate(classes)}
-    donor, names = pd.factorize(predictions["cell"].map(donors))
-    counts = np.zeros((len(names), len(classes), len(classes)))
-    np.add.at(counts, (donor, predictions["true"].map(place), predictions["predicted"].map(place)), 1)
-    return counts
+    donor, _ = pd.factorize(predictions["cell"].map(donors))
+    return confusions(predictions, donor, sorted(set(predictions["true"]) | set(predictions["predicted"])))
 
 
 def interval(predictions: pd.DataFrame, donors: pd.Series, draws: int = 2000, seed: int = 0) -> Estimate:

@@ -33,20 +33,37 @@ class Estimate(NamedTuple):
         return (self.low, self.high)
 
 
+def confusions(predictions: pd.DataFrame, groups: np.ndarray, classes) -> np.ndarray:
+    """(G, C, C) confusion matrix, true by predicted class, of each group; ``groups`` (N,) int, from 0, one a row.
+
+    >>> said = pd.DataFrame({"true": ["Sst", "Vip", "Vip"], "predicted": ["Sst", "Sst", "Vip"]})
+    >>> confusions(said, np.array([0, 0, 1]), ["Sst", "Vip"]).tolist()
+    [[[1.0, 0.0], [1.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]
+    """
+    names = pd.Index(classes)
+    counts = np.zeros((int(groups.max(initial=-1)) + 1, len(names), len(names)))
+    np.add.at(counts, (groups, *(names.get_indexer(predictions[column]) for column in ("true", "predicted"))), 1)
+    return counts
+
+
+def f1(confusions: np.ndarray) -> np.ndarray:
+    """(..., C) F1 of each class; zero for a class without cells, true or predicted."""
+    cells = confusions.sum(-1) + confusions.sum(-2)
+    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
+    return np.divide(2 * hits, cells, out=np.zeros(cells.shape), where=cells > 0)
+
+
 def fold_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     """`SCORES` of every model, repeat and fold, as a table indexed by the three."""
     folds = predictions.groupby(["model", "repeat", "fold"], sort=False, observed=True)
-    names = pd.Index(sorted({*predictions["true"].unique(), *predictions["predicted"].unique()}))
-    true, predicted = (names.get_indexer(predictions[column]) for column in ("true", "predicted"))
-    counts = np.zeros((folds.ngroups, len(names), len(names)))  # by fold, true and predicted class
-    np.add.at(counts, (folds.ngroup(), true, predicted), 1)
-    hits, of_true, of_predicted = np.diagonal(counts, axis1=1, axis2=2), counts.sum(2), counts.sum(1)
+    names = sorted({*predictions["true"].unique(), *predictions["predicted"].unique()})
+    counts = confusions(predictions, folds.ngroup().to_numpy(), names)
+    hits, of_true = np.diagonal(counts, axis1=1, axis2=2), counts.sum(2)
     classes = of_true.sum(0) > 0
-    f1 = np.divide(2 * hits, of_true + of_predicted, out=np.zeros(hits.shape), where=of_true + of_predicted > 0)
     recall = np.divide(hits, of_true, out=np.full(hits.shape, np.nan), where=of_true > 0)
     index = pd.MultiIndex.from_frame(predictions.loc[~predictions.duplicated(["model", "repeat", "fold"]),
                                                      ["model", "repeat", "fold"]])
-    return pd.DataFrame({"macro_f1": f1[:, classes].mean(1), "balanced_accuracy": np.nanmean(recall, axis=1),
+    return pd.DataFrame({"macro_f1": f1(counts)[:, classes].mean(1), "balanced_accuracy": np.nanmean(recall, axis=1),
                          "accuracy": hits.sum(1) / of_true.sum(1)}, index=index)
 
 

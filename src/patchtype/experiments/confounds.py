@@ -18,8 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from patchtype.cohorts import Cohort
-from patchtype.evaluation.bootstrap import ends, f1, times_drawn
-from patchtype.evaluation.metrics import Estimate, corrected_mean
+from patchtype.evaluation.bootstrap import ends, times_drawn
+from patchtype.evaluation.metrics import Estimate, corrected_mean, f1
 from patchtype.evaluation.predictions import evaluate
 from patchtype.evaluation.protocols import CrossValidation, Fold
 from patchtype.evaluation.sizes import queue

@@ -14,8 +14,7 @@ import pandas as pd
 from patchtype import settings
 from patchtype.cohorts import Cohort
 from patchtype.evaluation import archive
-from patchtype.evaluation.bootstrap import f1
-from patchtype.evaluation.metrics import Estimate, corrected_mean
+from patchtype.evaluation.metrics import Estimate, confusions, corrected_mean, f1
 from patchtype.evaluation.power import smallest_gain
 from patchtype.experiments.methods import METHODS, reading, twin
 from patchtype.experiments.transfer import PREFIX, base
@@ -39,11 +38,8 @@ def class_f1(predictions: pd.DataFrame, classes) -> pd.DataFrame:
 
     A class that a fold neither has nor predicts counts as zero, as in `patchtype.evaluation.fold_scores`.
     """
-    keys = pd.MultiIndex.from_frame(predictions[KEYS])
-    rows, index = pd.factorize(keys)
-    counts = np.zeros((len(index), len(classes), len(classes)))
-    true, guess = (pd.Categorical(predictions[c], categories=list(classes)).codes for c in ("true", "predicted"))
-    np.add.at(counts, (rows, true, guess), 1)
+    rows, index = pd.factorize(pd.MultiIndex.from_frame(predictions[KEYS]))
+    counts = confusions(predictions, rows, classes)
     return pd.DataFrame(f1(counts), pd.MultiIndex.from_tuples(index, names=KEYS), list(classes)).sort_index()
 
 

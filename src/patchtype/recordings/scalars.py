@@ -44,6 +44,7 @@ ONE_STEP = 0.05  # steps whose heights differ by less than this share are one, t
 LEAST_BASELINE_S = 0.001  # without as much before the step there is nothing to measure it from
 PEAK_S, SAG_BASELINE_S = 0.005, 0.03  # around the peak, and before the step and its end, as ipfx has it for sag
 EVOKED_S = 0.1  # a short square evokes an action potential so soon after its end, or none
+BEFORE_PULSE_S = 0.01  # before the test pulse, where the membrane has to be where it is before the step
 TAIL_MV = 1.0  # a baseline farther from the potential before the test pulse has not come to rest
 LEAST_SAG_MV = 2.0  # a smaller deflection has no sag to speak of
 SAG_MV = -100.0  # sag is read where the peak is nearest to this
@@ -169,7 +170,7 @@ def scalar_features(prepared: Prepared, as_published: bool = False) -> Measured:
 class _Steps:
     """The long squares of a cell: one row of ``table`` and one table of spikes each."""
 
-    def __init__(self, prepared: Prepared, positions: list[int], as_published: bool = False):
+    def __init__(self, prepared: Prepared, positions: list[int]):
         self.numbers = [prepared.number(k) for k in positions]
         sweeps = prepared.sweep_set(positions)
         align(sweeps)
@@ -180,9 +181,11 @@ class _Steps:
         self.end = min(self.end, *(float(s.t[-1]) - PEAK_S / 2 for s in self.sweeps))
         self.baseline_s = min(prepared.baseline_s, *(self.start - float(s.t[0]) - sample_s for s in self.sweeps))
         self.measured = bool(prepared.protocol.noisy)
-        self.spikes, rows, self.lost, self.before = [], [], {}, {}
-        if self.baseline_s < LEAST_BASELINE_S:
-            return
+        self.spikes, self.lost, self.before = [], {}, {}
+
+    def measure(self, prepared: Prepared, as_published: bool) -> None:
+        """Look for action potentials and measure each sweep."""
+        rows = []
         trains = SpikeTrainFeatureExtractor(self.start, self.end, baseline_interval=self.baseline_s, peak_width=PEAK_S,
                                             sag_baseline_interval=min(SAG_BASELINE_S, self.baseline_s))
         trains.stim_amp_fn = stim_features._step_stim_amp
@@ -209,8 +212,9 @@ class _Steps:
         """How far the baseline lies from the potential before the test pulse (mV, median over sweeps); NaN without."""
         if prepared.protocol.test_pulse is None:
             return np.nan
-        first = round(prepared.protocol.test_pulse[0] * self.sweeps[0].sampling_rate)
-        early = [np.nanmean(s.v[max(first - 500, 0):first]) if first > 5 else np.nan for s in self.sweeps]
+        rate = self.sweeps[0].sampling_rate
+        first, before = round(prepared.protocol.test_pulse[0] * rate), round(BEFORE_PULSE_S * rate)
+        early = [np.nanmean(s.v[max(first - before, 0):first]) if first > 5 else np.nan for s in self.sweeps]
         return float(np.nanmedian(self.table["v_baseline"].to_numpy(float) - early))
 
     def times(self, row: int) -> np.ndarray:
@@ -219,9 +223,10 @@ class _Steps:
 
 
 def _long_squares(prepared: Prepared, positions: list[int], found: Measured, as_published: bool) -> None:
-    steps = _Steps(prepared, positions, as_published)
+    steps = _Steps(prepared, positions)
     if steps.baseline_s < LEAST_BASELINE_S:
         return found.lose(_LONG, "the sweeps begin with their step, expected a baseline before it")
+    steps.measure(prepared, as_published)
     if steps.lost:
         few = sum(steps.lost.values())
         where = ", ".join(map(str, steps.lost))
