@@ -16,6 +16,7 @@ from importlib.resources import files
 import numpy as np
 
 from patchtype.recordings.recording import Recording, Sweep
+from patchtype.recordings.text import span
 
 KINDS = ("long_square", "short_square", "ramp")
 LONG_S = 0.3  # a step at least as long shows sag, adaptation and a rate of firing
@@ -146,10 +147,9 @@ def recognise(recording: Recording, protocol: Mapping[str, str] | None = None) -
         if steps[k] is None:
             steps[k] = _pulse_or_ramp(sweep.number, shape, pulse, forced.get(k))
     notes += _disagreements(sweeps, steps, named, forced)
-    levels = sorted({round(s.holding_pa, 2) for s in steps if s.kind != "unknown"})
+    levels = {round(s.holding_pa, 2) for s in steps if s.kind != "unknown"}
     if any(abs(step.holding_pa) > shape.tolerance for step, shape in zip(steps, shapes, strict=True) if shape):
-        text = f"{levels[0]:g}" if len(levels) == 1 else f"{levels[0]:g} to {levels[-1]:g}"
-        notes.append(f"found a holding current of {text} pA; amplitudes are measured from it")
+        notes.append(f"found a holding current of {span(levels)} pA; amplitudes are measured from it")
     noisy = tuple(sweeps[k].number for k, shape in enumerate(shapes) if shape and shape.tolerance and shape.pieces)
     return Protocol(tuple(steps), pulse, quiet, noisy, tuple(notes))
 

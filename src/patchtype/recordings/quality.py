@@ -10,6 +10,7 @@ from patchtype.recordings.commands import KINDS, named_kind
 from patchtype.recordings.extraction import PAPER_STEPS
 from patchtype.recordings.protocols import LOWEST_RATE, RATE, RATE_TOLERANCE, is_slow
 from patchtype.recordings.recording import REASONS
+from patchtype.recordings.text import span
 from patchtype.recordings.verdict import RULES, Finding, Verdict, apply, meaning, rule, some, table, waivable
 
 __all__ = ["IPFX_SENTENCES", "RULES", "Finding", "Verdict", "apply", "meaning", "some", "table", "waivable"]
@@ -70,9 +71,8 @@ def _(cell):
         if step.kind != "unknown" and abs(bias) > least and abs(bias - step.holding_pa) > least:
             hidden.add(round(bias, 1))
     if hidden:
-        text = f"{min(hidden):g}" if len(hidden) == 1 else f"{min(hidden):g} to {max(hidden):g}"
-        return (f"found a bias current of {text} pA in the file that the command does not hold; v_baseline is the "
-                "potential under it, not that of the cell at rest")
+        return (f"found a bias current of {span(hidden)} pA in the file that the command does not hold; v_baseline is "
+                "the potential under it, not that of the cell at rest")
 
 
 @rule("sweeps_unknown", "recording", "What no analysis understands is left aside.", costs="nothing")

@@ -170,7 +170,7 @@ def scalar_features(prepared: Prepared, as_published: bool = False) -> Measured:
 class _Steps:
     """The long squares of a cell: one row of ``table`` and one table of spikes each."""
 
-    def __init__(self, prepared: Prepared, positions: list[int]):
+    def __init__(self, prepared: Prepared, positions: list[int], as_published: bool = False):
         self.numbers = [prepared.number(k) for k in positions]
         sweeps = prepared.sweep_set(positions)
         align(sweeps)
@@ -181,11 +181,9 @@ class _Steps:
         self.end = min(self.end, *(float(s.t[-1]) - PEAK_S / 2 for s in self.sweeps))
         self.baseline_s = min(prepared.baseline_s, *(self.start - float(s.t[0]) - sample_s for s in self.sweeps))
         self.measured = bool(prepared.protocol.noisy)
-        self.spikes, self.lost, self.before = [], {}, {}
-
-    def measure(self, prepared: Prepared, as_published: bool) -> None:
-        """Look for action potentials and measure each sweep."""
-        rows = []
+        self.spikes, rows, self.lost, self.before = [], [], {}, {}
+        if self.baseline_s < LEAST_BASELINE_S:
+            return
         trains = SpikeTrainFeatureExtractor(self.start, self.end, baseline_interval=self.baseline_s, peak_width=PEAK_S,
                                             sag_baseline_interval=min(SAG_BASELINE_S, self.baseline_s))
         trains.stim_amp_fn = stim_features._step_stim_amp
@@ -223,10 +221,9 @@ class _Steps:
 
 
 def _long_squares(prepared: Prepared, positions: list[int], found: Measured, as_published: bool) -> None:
-    steps = _Steps(prepared, positions)
+    steps = _Steps(prepared, positions, as_published)
     if steps.baseline_s < LEAST_BASELINE_S:
         return found.lose(_LONG, "the sweeps begin with their step, expected a baseline before it")
-    steps.measure(prepared, as_published)
     if steps.lost:
         few = sum(steps.lost.values())
         where = ", ".join(map(str, steps.lost))

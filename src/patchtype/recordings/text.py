@@ -42,6 +42,15 @@ def clean(value, limit: int = TEXT) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def span(values) -> str:
+    """The least and the greatest of some numbers in words, or the one that there is.
+
+    >>> span([-60.0, -55.0, -60.0]), span([25.0])
+    ('-60 to -55', '25')
+    """
+    return " to ".join(dict.fromkeys(f"{end:g}" for end in (min(values), max(values))))
+
+
 def as_csv(table: pd.DataFrame) -> str:
     """A table as CSV in which no text begins a formula: a spreadsheet would run what a file calls its subject.
 
