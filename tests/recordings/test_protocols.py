@@ -9,7 +9,7 @@ from ipfx.sweep import Sweep
 from ipfx.utilities import drop_failed_sweeps
 
 from patchtype.recordings import protocols
-from patchtype.recordings.commands import Step, named_kind, recognise
+from patchtype.recordings.commands import Step, divided, named_kind, recognise
 from patchtype.recordings.nwb import RawSweep
 from patchtype.recordings.reading import recordings
 from patchtype.recordings.recording import Recording
@@ -73,6 +73,74 @@ def test_the_part_that_every_sweep_has_is_no_step():
 def test_a_step_may_last_to_the_end_of_the_sweep():
     found = recognise(given_commands(*[pulses((0.5, 2.0, pa)) for pa in (-10.0, 0.0, 10.0)]))
     assert [(s.kind, s.end_s, s.amplitude_pa) for s in found.steps] == [("long_square", 2.0, pa) for pa in (-10, 0, 10)]
+
+
+def test_a_prepulse_that_the_step_follows_at_once_is_no_holding_current():
+    before = given_commands(*[pulses((0.2, 0.5, -50.0), (0.5, 1.0, pa)) for pa in (-100.0, 20.0, 40.0)])
+    found = recognise(before)
+    assert [s.amplitude_pa for s in found.steps] == [-50.0, 70.0, 90.0]
+    assert found.notes[1:] == ("found a prepulse to -50 pA right before the step; amplitudes and the resting potential "
+                               "are measured from it",)
+    held = given_commands(*[pulses((0.2, 2.0, -50.0), (0.5, 1.0, pa)) for pa in (-100.0, 20.0, 40.0)])
+    assert recognise(held).notes[-1] == "found a holding current of -50 pA; amplitudes are measured from it"
+
+
+@pytest.mark.parametrize("name", ["FI", "*"])
+def test_a_shorter_step_is_one_where_it_is_asked_for(name):
+    short = given_commands(*[pulses((0.5, 0.75, pa)) for pa in (-20.0, 0.0, 20.0)])
+    assert set(kinds(short)) == {"unknown"}
+    found = recognise(short, {name: "long_square"})
+    assert [(s.kind, s.amplitude_pa) for s in found.steps] == [("long_square", pa) for pa in (-20.0, 0.0, 20.0)]
+    assert found.notes == ("found steps of 0.25 s, as they were asked for; sag, adaptation and rates are those of so "
+                           "short a step",)
+
+
+def test_a_name_of_its_own_goes_before_that_of_every_one():
+    short = given_commands(*[pulses((0.5, 0.75, pa)) for pa in (-20.0, 20.0)])
+    assert kinds(short, protocol={"*": "ramp", "FI": "long_square"}) == ["long_square"] * 2
+
+
+def gap_free(amplitudes, pauses=(0.7, 0.5), length=0.5, level=0.0, rate=10_000.0):
+    """One command with all steps: these pauses (s) before and after each."""
+    parts = [np.r_[np.zeros(round(pauses[0] * rate)), np.full(round(length * rate), pa),
+                   np.zeros(round(pauses[1] * rate))] for pa in amplitudes]
+    return np.concatenate(parts) + level
+
+
+@pytest.mark.parametrize("level", [0.0, -40.0])
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_a_protocol_in_one_sweep_is_divided_into_its_steps(level, noise):
+    amplitudes = [-60.0, -30.0, *range(30, 500, 30)]
+    command = gap_free(amplitudes, level=level)
+    command += np.random.default_rng(0).normal(0, noise, len(command)) if noise else 0
+    parts = divided(given_commands(command))
+    found = recognise(parts)
+    assert [s.kind for s in found.steps] == ["long_square"] * len(amplitudes)
+    assert [s.amplitude_pa for s in found.steps] == pytest.approx(amplitudes, abs=0.2)
+    assert np.allclose([s.onset_s for s in found.steps], 0.6, atol=1e-4)  # in the middle of a pause of 1.2 s
+    assert parts.notes == [f"found {len(amplitudes)} steps in one sweep (sweep 0), which is read as a sweep for each"]
+    assert [s.number for s in parts.sweeps] == list(range(len(amplitudes)))
+
+
+def test_the_samples_of_a_divided_sweep_are_those_of_the_whole():
+    command = gap_free([-50.0, 25.0, 50.0])
+    whole = given_commands(command)
+    whole.sweeps[0] = Raw(4, "trace", 10_000.0, len(command), lambda: (np.arange(len(command)) * 1.0, command))
+    parts = divided(whole).sweeps
+    assert [s.v_mv[0] for s in parts] == [1000.0, 18_000.0, 35_000.0] and {len(s.v_mv) for s in parts} == {16_000}
+    assert [s.where for s in parts] == ["trace from 0.100 s", "trace from 1.800 s", "trace from 3.500 s"]
+
+
+@pytest.mark.parametrize("command", [
+    gap_free([50.0] * 4), gap_free([25.0, 50.0]), gap_free([-50.0, 25.0, 50.0], length=0.2),
+    np.r_[gap_free([-50.0, 25.0, 50.0]), gap_free([75.0], length=1.0)],
+    np.repeat([0.0, 25.0, 50.0, 75.0, 0.0], 10_000), np.repeat([0, -30, 9, 0, -60, 9, 0, 30, 9, 0], 10_000),
+    np.random.default_rng(0).normal(0, 30, 20_000),
+])
+def test_any_other_sweep_is_left_whole(command):
+    """Repeats, two steps, pulses, steps of two lengths, a staircase, pairs of steps, noise."""
+    whole = given_commands(command)
+    assert divided(whole) is whole
 
 
 def test_repeats_of_one_step_are_steps_too():

@@ -332,6 +332,13 @@ def test_a_good_cell_passes_without_reason_or_note(either_file):
     assert found.sweeps[1:] == (17, 17)
 
 
+def test_a_command_of_almost_nothing_is_a_conversion_gone_wrong():
+    """Amperes that were taken for pA and converted once more."""
+    (reason,) = extract(analytic.recording(with_i(analytic.steps((-50, 50)), lambda i: i * 1e-12))).verdict.reasons
+    assert str(reason) == ("nothing_to_measure: found a command that changes by at most 5e-11 pA, expected steps of "
+                           "tens of pA; check the conversion factor of the stimulus")
+
+
 def test_allowed_codes_become_notes_and_keep_the_families(sweeps):
     without = analytic.recording(of_kind(sweeps, "PS_", "LP_", "Ramp"))
     found, good = extract(without, allow={"no_short_squares"}), extract(analytic.recording(sweeps))
@@ -370,7 +377,7 @@ def test_every_rule_about_a_recording_is_shown_here():
     shown |= {"sampling_rate_low", "resampled", "starts_late", "unexpected_error", "bias_current", "clipped"}
     of_readers = {*REASONS, "reader", "set_aside", "worker_lost", "several_electrodes"}
     of_measurement = {"peaks_lost", "fires_at_rest", "depolarisation_block", "tau_one_sweep", "step_large",
-                      "baseline_tail"}
+                      "baseline_tail", "baseline_noisy", "baseline_drifts"}
     last_resort = {"no_usable_long_square", "ipfx_failed", "family_missing", "family_not_finite", "nothing_measured"}
     assert set(quality.RULES) - shown - of_readers - of_measurement == last_resort
 

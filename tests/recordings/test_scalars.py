@@ -132,6 +132,48 @@ def test_a_cell_that_fires_before_its_steps_is_told_without_a_sweep_of_no_curren
         "found 1 action potential before the step in 1 of 2 sweeps; the cell fires at rest")
 
 
+def test_small_action_potentials_before_the_steps_are_told_too():
+    raw = analytic.steps((-50, 50), counts={50: 3})
+    small = with_spike(raw[0], 0.05)
+    low = RawSweep(small.code, small.i_pa, np.minimum(small.v_mv, -10.0))  # never near 0 mV
+    found = scalars.scalar_features(Prepared(analytic.recording([low, raw[1]], 20_000.0)))
+    assert "before the step in 1 of 2 sweeps" in dict(found.notes)["fires_at_rest"]
+
+
+SHAPE = {"threshold_v_rheo", "width_rheo", "upstroke_hero", "peak_deltav_rheo", "fast_trough_deltav_rheo",
+         "threshold_to_peak_t_rheo", "upstroke_downstroke_ratio_rheo", "width_adapt_ratio", "peak_v_adapt_ratio",
+         "ahp_delay_ratio_hero", "trough_deltav_hero", "fast_trough_v_last_rheo"}
+
+
+@pytest.mark.parametrize("rate", [2_500.0, 5_000.0])
+def test_slow_sampling_costs_the_shape_of_action_potentials_alone(rate):
+    found = measured(FAMILY, rate)
+    told = {name for name, why in found.missing.items()
+            if why == "sampled at 2.5 kHz, expected at least 5 kHz for the shape of an action potential"}
+    assert (told >= SHAPE) if rate < 5_000 else not told
+    kept = ("input_resistance", "tau", "rheobase_i", "fi_fit_slope", "latency_rheo", "isi_cv_hero", "isi_adapt_ratio")
+    assert np.isfinite([found.features[name] for name in kept]).all()
+    shapes = ("threshold_v_long_square", "peak_v_long_square", "trough_t_long_square", "rheo_width")
+    assert np.isnan([found.scalars[name] for name in shapes]).all() == (rate < 5_000)
+    assert np.isfinite([found.scalars[n] for n in ("threshold_i_long_square", "threshold_t_long_square", "ri")]).all()
+
+
+def test_a_noisy_baseline_is_told():
+    assert codes(measured(FAMILY, noise=0.45)) == []
+    noisy = dict(measured(FAMILY, noise=0.7).notes)["baseline_noisy"]
+    assert noisy.startswith("found a baseline that moves by 0.7 mV rms before the steps, expected at most 0.5;")
+
+
+def test_a_drift_over_the_protocol_is_told():
+    raw = analytic.steps(tuple(FAMILY), counts=FAMILY)
+    def drifting(away):
+        sweeps = [RawSweep(x.code, x.i_pa, x.v_mv + away * k / 8) for k, x in enumerate(raw)]
+        return scalars.scalar_features(Prepared(analytic.recording(sweeps, 20_000.0)))
+    assert "baseline_drifts" not in codes(drifting(11.0))  # 1.4 mV a sweep, 9.6 mV between the quarters
+    assert dict(drifting(16.0).notes)["baseline_drifts"].startswith(
+        "found the potential before the steps at -69 mV in the first sweeps and at -55 mV in the last")
+
+
 @pytest.mark.parametrize("repeats", [(-50, -50), (-50, -50.04, -49.96)])
 def test_repeats_of_one_step_give_the_resistance_that_each_gives(repeats):
     """No line can be laid through one height: noise alone would set its slope."""

@@ -60,7 +60,8 @@ def classify(path, species: str | None = None, references: dict[str, Cohort] | N
     references : species → published cells to compare with, see `known`
     layer : cortical layer of the cell, where it is known: "2", "2/3", "L5"
     electrode : which cell, in a file with several
-    protocol : stimulus name → "long_square", "short_square" or "ramp", against what the command looks like
+    protocol : stimulus name (``"*"`` for every one) → "long_square", "short_square" or "ramp", against what the
+        command looks like
 
     >>> classify("nowhere.nwb").refusal.code
     'file_missing'

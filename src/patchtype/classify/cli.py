@@ -46,7 +46,7 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
                         "each electrode is a cell of its own")
     parser.add_argument("--protocol", action="append", default=[], type=_protocol, metavar="NAME=KIND",
                         help="what the stimulus of that name is, such as FI_curve=long_square, where the command does "
-                        "not show it; repeatable")
+                        "not show it; * is every name; repeatable")
     parser.add_argument("--out", type=Path, default=Path("classified"),
                         help="folder of answers.csv and one HTML page a cell; a stopped run goes on there (default: "
                         "classified)")

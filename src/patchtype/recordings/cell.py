@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from patchtype.recordings import extraction, quality
-from patchtype.recordings.commands import KINDS, Protocol, named_kind
+from patchtype.recordings.commands import EVERY, KINDS, Protocol, divided, named_kind
 from patchtype.recordings.protocols import Prepared, check_sweeps
 from patchtype.recordings.reading import recordings, stem_of
 from patchtype.recordings.recording import Recording
@@ -77,7 +77,8 @@ def extract(source, *, electrode: str | None = None, cell_id: str | None = None,
     ----------
     source : a `Recording`, the path of an NWB or ABF file, or NWB as an open `h5py.File` or binary file-like object
     electrode : which cell, where several were recorded at once; without it such a file gives a reason
-    protocol : stimulus name → "long_square", "short_square" or "ramp", against what the command looks like
+    protocol : stimulus name (``"*"`` for every one) → "long_square", "short_square" or "ramp", against what the
+        command looks like
     drop_failed : leave out sweeps beyond ipfx's limits, which the paper keeps
     allow : codes of `quality.waivable` that cost nothing this time
 
@@ -135,7 +136,8 @@ def _examine(cell: Cell, recording: Recording, protocol, drop_failed: bool, allo
         cell.verdict.add("no_sweeps", "; ".join(["found no current-clamp sweep that can be read, expected some",
                                                  *recording.left_out()]))
         return
-    recording = read_needed(recording, protocol)
+    recording = divided(read_needed(recording, protocol))
+    every = max(every, len(recording.sweeps))
     for code, texts in (("reader", recording.notes), ("set_aside", recording.left_out())):
         for text in texts:
             cell.verdict.add(code, text)
@@ -176,7 +178,7 @@ def read_needed(recording: Recording, protocol) -> Recording:
     """All sweeps read but those whose Allen code says that no analysis needs them."""
     asked = set(protocol or ())
     idle = [s for s in recording.sweeps
-            if named_kind(s.stimulus_name) in ("other", "chirp") and s.stimulus_name not in asked]
+            if named_kind(s.stimulus_name) in ("other", "chirp") and not asked & {s.stimulus_name, EVERY}]
     if len(idle) < len(recording.sweeps):
         recording.sweeps = [s for s in recording.sweeps if s not in idle]
     return recording.read()

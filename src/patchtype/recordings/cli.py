@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "each electrode is a cell of its own")
     parser.add_argument("--protocol", action="append", default=[], type=protocol, metavar="NAME=KIND",
                         help="what the stimulus of that name is, such as FI_curve=long_square, where the command does "
-                        f"not show it; one of {', '.join(KINDS)}; repeatable")
+                        f"not show it; * is every name; one of {', '.join(KINDS)}; repeatable")
     jobs(parser, least=0, help="processes (default: one per core; 0: none beside this one)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="work on this Dask cluster instead")
     parser.add_argument("--stream", action="store_true",

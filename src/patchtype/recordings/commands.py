@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -21,10 +21,12 @@ from patchtype.recordings.text import span
 KINDS = ("long_square", "short_square", "ramp")
 LONG_S = 0.3  # a step at least as long shows sag, adaptation and a rate of firing
 SHORT_S = 0.010  # a pulse at most as long evokes one action potential and is over
-TEST_S = 0.1  # a test pulse is at most as long
+TEST_S = 0.1  # a test pulse is at most as long; a step that is asked for by its name is no shorter
 SLEW_S = 0.0002  # a command that passes through a level faster than this is on its way to another
 GRID_S = 0.0005  # times of two sweeps that differ less are the same
 MOST_EDGES = 20  # a command that changes more often varies continuously
+GAP_FREE_EDGES = 2_000  # or is a whole protocol in one sweep
+EVERY = "*"  # asked for by this name, a kind is that of each stimulus
 NOISE_PA = 0.05  # changes of a measured current below this are none
 MEASURED_PA = 3.0  # a measured command is no noisier; what is may be a noise that was injected
 CHECKED_NAMES = {"Long Square": "long_square", "Short Square": "short_square", "Ramp": "ramp", "Chirp": "chirp"}
@@ -101,7 +103,7 @@ class _Shape:
         """Level between two times and right before, if the command is constant in between."""
         first, end = round(first_s * self.rate), round(end_s * self.rate)
         slack = max(round(GRID_S * self.rate), 1)
-        if self.pieces is None or first < 1 or end > self.samples + slack:
+        if self.pieces is None or end > self.samples + slack:
             return None
         for k, (a, b, level) in enumerate(self.pieces):
             if a <= first + slack and b >= min(end, self.samples) - slack:
@@ -115,12 +117,13 @@ def recognise(recording: Recording, protocol: Mapping[str, str] | None = None) -
 
     Parameters
     ----------
-    protocol : stimulus name → kind (one of `KINDS`), for sweeps that are to be understood so whatever they look like
+    protocol : stimulus name → kind (one of `KINDS`), for sweeps that are to be understood so whatever they look like;
+        ``"*"`` is every name
 
-    A *long square* is a constant step of at least 0.3 s whose height differs between sweeps (or the only step that
-    there is); the parts that are the same in every sweep are no stimulus: a short one is the test pulse, a long one a
-    prepulse. A *short square* is a positive pulse of at most 10 ms, a *ramp* a linear rise. All heights are measured
-    from the level right before, so that a holding current does not count.
+    A *long square* is a constant step of at least 0.3 s (0.1 s where it is asked for) whose height differs between
+    sweeps (or the only step that there is); the parts that are the same in every sweep are no stimulus: a short one is
+    the test pulse, a long one a prepulse. A *short square* is a positive pulse of at most 10 ms, a *ramp* a linear
+    rise. All heights are measured from the level right before, so that a holding current does not count.
 
     >>> def sweep(k):
     ...     command = np.r_[np.zeros(2000), np.full(5000, 25.0 * k), np.zeros(3000)]
@@ -132,7 +135,8 @@ def recognise(recording: Recording, protocol: Mapping[str, str] | None = None) -
     if unknown := sorted(set(asked.values()) - set(KINDS)):
         raise ValueError(f"found the protocol {unknown[0]!r}, expected one of {', '.join(KINDS)}")
     sweeps = recording.sweeps
-    named = [asked.get(_plain(s.stimulus_name), named_kind(s.stimulus_name)) for s in sweeps]
+    forced = {k: kind for k, s in enumerate(sweeps) if (kind := asked.get(_plain(s.stimulus_name), asked.get(EVERY)))}
+    named = [forced.get(k, named_kind(s.stimulus_name)) for k, s in enumerate(sweeps)]
     steps: list[Step | None] = [None] * len(sweeps)
     for k, sweep in enumerate(sweeps):
         if named[k] in ("other", "chirp"):
@@ -140,18 +144,55 @@ def recognise(recording: Recording, protocol: Mapping[str, str] | None = None) -
     shapes = [None if steps[k] else _shape(sweep) for k, sweep in enumerate(sweeps)]
     notes: list[str] = []
     pulse = _test_pulse([s for s in shapes if s])
-    forced = {k: asked[_plain(s.stimulus_name)] for k, s in enumerate(sweeps) if _plain(s.stimulus_name) in asked}
     silent = {k for k in range(len(sweeps)) if k in forced or not named[k]}
     quiet = _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes)
     for k, (sweep, shape) in enumerate(zip(sweeps, shapes, strict=True)):
         if steps[k] is None:
             steps[k] = _pulse_or_ramp(sweep.number, shape, pulse, forced.get(k))
     notes += _disagreements(sweeps, steps, named, forced)
-    levels = {round(s.holding_pa, 2) for s in steps if s.kind != "unknown"}
-    if any(abs(step.holding_pa) > shape.tolerance for step, shape in zip(steps, shapes, strict=True) if shape):
-        notes.append(f"found a holding current of {span(levels)} pA; amplitudes are measured from it")
+    held, before = set(), set()
+    for step, shape in zip(steps, shapes, strict=True):
+        if step.kind != "unknown" and abs(step.holding_pa) > shape.tolerance:
+            (before if _comes_back(shape, step) else held).add(round(step.holding_pa, 2))
+    if held:
+        notes.append(f"found a holding current of {span(held)} pA; amplitudes are measured from it")
+    if before:
+        notes.append(f"found a prepulse to {span(before)} pA right before the step; amplitudes and the resting "
+                     "potential are measured from it")
     noisy = tuple(sweeps[k].number for k, shape in enumerate(shapes) if shape and shape.tolerance and shape.pieces)
     return Protocol(tuple(steps), pulse, quiet, noisy, tuple(notes))
+
+
+def divided(recording: Recording) -> Recording:
+    """A recording that holds a whole step protocol in one sweep as one sweep a step; any other as it is.
+
+    Divided is what has three heights or more, each a step of the same length from one holding level and back to it.
+
+    >>> command = np.concatenate([np.r_[np.zeros(5000), np.full(5000, pa), np.zeros(2000)] for pa in (-50, 25, 50)])
+    >>> raw = Sweep(0, "gap-free", 10_000.0, len(command), lambda: (np.full(len(command), -70.0), command))
+    >>> [step.amplitude_pa for step in recognise(divided(Recording("a", [raw]))).steps]
+    [-50.0, 25.0, 50.0]
+    """
+    shape = _shape(recording.sweeps[0], GAP_FREE_EDGES) if len(recording.sweeps) == 1 else None
+    if shape is None or shape.pieces is None:
+        return recording
+    pieces, raw = shape.pieces, recording.sweeps[0]
+    neighbours = zip(pieces, pieces[1:], pieces[2:], strict=False)
+    steps = [(a, b, level) for (*_, before), (a, b, level), (*_, after) in neighbours
+             if before == after == pieces[0][2] and (b - a) / shape.rate >= LONG_S]
+    lengths = [b - a for a, b, _ in steps]
+    if _distinct((level for *_, level in steps), shape.tolerance) < 3 or np.ptp(lengths) > 2 * GRID_S * shape.rate:
+        return recording
+    onsets = np.array([a for a, *_ in steps])
+    # Each begins as long before its step, in the middle of the shortest pause.
+    lead = min(onsets[0], int((np.diff(onsets) - lengths[:-1]).min()) // 2)
+    length = min(np.diff(onsets).min(), shape.samples - onsets[-1] + lead)
+    v, i = raw.v_mv, raw.i_pa
+    sweeps = [Sweep(k, f"{raw.where} from {first / raw.rate:.3f} s", raw.rate, int(length),
+                    lambda cut=slice(first, first + length): (v[cut], i[cut]), raw.stimulus_name, raw.bias_current_pa,
+                    raw.bridge_balance_mohm) for k, first in enumerate((onsets - lead).tolist())]
+    note = f"found {len(sweeps)} steps in one sweep ({raw.where}), which is read as a sweep for each"
+    return replace(recording, sweeps=sweeps, notes=[*recording.notes, note])
 
 
 # --- names -----------------------------------------------------------------------------------------------
@@ -195,8 +236,9 @@ def _disagreements(sweeps, steps, named, forced) -> list[str]:
 
 # --- shapes ----------------------------------------------------------------------------------------------
 
-def _shape(sweep: Sweep) -> _Shape:
-    """The command of a sweep as constant pieces, up to its last value."""
+def _shape(sweep: Sweep, most: int = MOST_EDGES) -> _Shape:
+    """The command of a sweep as constant pieces, up to its last value; none where it changes more often than ``most``.
+    """
     command = sweep.i_pa
     finite = np.isfinite(command)
     whole = bool(finite.all())
@@ -206,9 +248,9 @@ def _shape(sweep: Sweep) -> _Shape:
         return _Shape(sweep.rate, end, command, None)
     edges = np.flatnonzero(np.diff(command)) + 1
     tolerance = 0.0
-    if len(edges) > MOST_EDGES and (found := _steps_in_noise(command, sweep.rate)) is not None:
+    if len(edges) > most and (found := _steps_in_noise(command, sweep.rate, most)) is not None:
         edges, tolerance = found
-    if len(edges) > MOST_EDGES:
+    if len(edges) > most:
         return _Shape(sweep.rate, end, command, None)
     bounds = [0, *edges.tolist(), end]
     slew = SLEW_S * sweep.rate
@@ -225,7 +267,7 @@ def _shape(sweep: Sweep) -> _Shape:
     return _Shape(sweep.rate, end, command, pieces, tolerance)
 
 
-def _steps_in_noise(command: np.ndarray, rate: float) -> tuple[np.ndarray, float] | None:
+def _steps_in_noise(command: np.ndarray, rate: float, most: int) -> tuple[np.ndarray, float] | None:
     """Where a noisy command steps (samples), and which difference of levels is noise (pA); None when it does
     anything else than step.
 
@@ -245,7 +287,7 @@ def _steps_in_noise(command: np.ndarray, rate: float) -> tuple[np.ndarray, float
         return None
     jumps = np.flatnonzero(np.abs(np.diff(middle)) > limit)
     runs = np.split(jumps, np.flatnonzero(np.diff(jumps) > 2) + 1) if len(jumps) else []
-    if len(runs) > MOST_EDGES or any(len(run) > 2 for run in runs):
+    if len(runs) > most or any(len(run) > 2 for run in runs):
         return None
     edges = []
     for run in runs:
@@ -325,7 +367,8 @@ def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes) -> float:
         for j, (a, b, level) in enumerate(shape.pieces):
             # What lasts to the end of the sweep is a step only if it is not the level from before all others.
             ended = j < len(shape.pieces) - 1 or level != shape.pieces[0][2]
-            if j and a > start and (b - a) / shape.rate >= LONG_S and ended and level != shape.pieces[j - 1][2]:
+            least = TEST_S if k in forced else LONG_S
+            if j and a > start and (b - a) / shape.rate >= least and ended and level != shape.pieces[j - 1][2]:
                 windows[round(a / shape.rate, 3), round(b / shape.rate, 3)] += 1
     if not windows:
         return 0.0
@@ -363,6 +406,9 @@ def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes) -> float:
     if constant:
         notes.append(f"found a prepulse from {constant[0][0]:.3f} to {constant[0][1]:.3f} s that is the same in "
                      "every sweep; it is not analysed")
+    if length < LONG_S:
+        notes.append(f"found steps of {length:g} s, as they were asked for; sag, adaptation and rates are those of so "
+                     "short a step")
     return min((_quiet(shapes[k], steps[k]) for k in members), default=0.0)
 
 
@@ -395,6 +441,13 @@ def _give(onset, end, levels, sweeps, shapes, steps, silent) -> None:
         steps[k] = Step(sweeps[k].number, "long_square", first, last, level - before, before)
 
 
+def _comes_back(shape: _Shape, step: Step) -> bool:
+    """Whether a command is after its step where the sweep began, and not where it was right before."""
+    end = _edge(shape, step.end_s)
+    after = [level for a, _, level in shape.pieces or () if a >= end]
+    return bool(after) and after[0] == shape.pieces[0][2] and abs(after[0] - step.holding_pa) > shape.tolerance
+
+
 def _edge(shape: _Shape, t: float) -> int:
     """The sample next to a time at which the command changes."""
     near = round(t * shape.rate)
@@ -415,7 +468,7 @@ def _quiet(shape: _Shape, step: Step) -> float:
 def _pulse_or_ramp(number: int, shape: _Shape, pulse, forced: str | None) -> Step:
     """A sweep that is no long square."""
     if forced == "long_square":
-        return Step(number, "unknown", why="the command has no constant step of 0.3 s or more that ends")
+        return Step(number, "unknown", why="the command has no constant step of more than 0.1 s that ends")
     if not shape.samples:
         return Step(number, "unknown", why="the command has no values")
     if not np.isfinite(shape.command).all():

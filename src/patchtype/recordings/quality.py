@@ -36,6 +36,8 @@ for _code, _why in {
     "depolarisation_block": "Beyond it the rate falls, and a line through all steps has no meaning.",
     "tau_one_sweep": "A time constant from one response is as noisy as that.",
     "baseline_tail": "A baseline in the tail of a pulse is no rest, and moves all that is measured from it.",
+    "baseline_noisy": "What is read from single samples is as uncertain as these.",
+    "baseline_drifts": "A cell that changes during its protocol is not one cell to a line through its steps.",
     "step_large": "Large steps open channels, so that resistance and time constant are another cell's.",
 }.items():
     rule(_code, "raised", _why, costs="nothing")(None)
@@ -49,9 +51,13 @@ def _(cell):
         why = Counter(step.why for step in cell.prepared.protocol.steps)
         said = "; ".join(f"in {n} sweep{'s' if n > 1 else ''} {text}" for text, n in why.most_common(3))
         n = sum(why.values())
+        sizes = [np.ptp(i[np.isfinite(i)]) for i in (sweep.i_pa for sweep in cell.prepared.recording.sweeps) if len(i)]
+        if 0 < max(sizes, default=0) < RULES["current_out_of_range"].threshold[0]:
+            return (f"found a command that changes by at most {max(sizes):.3g} pA, expected steps of tens of pA; check "
+                    "the conversion factor of the stimulus")
         return (f"found no step of 0.3 s or more, no short pulse and no ramp in the command of {n} "
-                f"sweep{'s' if n > 1 else ''} ({said}), expected one of them; where the command is right, say what a "
-                "stimulus is with --protocol NAME=long_square")
+                f"sweep{'s' if n > 1 else ''} ({said}), expected one of them; a step of more than 0.1 s is taken "
+                "for one with --protocol NAME=long_square, where NAME is that of the stimulus, or * for any")
 
 
 @rule("stimulus_codes_unknown", "recording", "Names that nobody knows confirm nothing.", costs="nothing")

@@ -24,7 +24,7 @@ from patchtype.recordings.ipfx import (
 )
 from patchtype.recordings.ipfx import time_series_utils as tsu
 from patchtype.recordings.protocols import Prepared, align, window
-from patchtype.recordings.spikes import SpikeExtractor, width_suprathreshold, with_slow
+from patchtype.recordings.spikes import SpikeExtractor, peaks, width_suprathreshold, with_slow
 
 _SPIKE = (
     "upstroke_downstroke_ratio", "peak_v", "peak_t", "trough_v", "trough_t", "fast_trough_v", "fast_trough_t",
@@ -51,6 +51,9 @@ SAG_MV = -100.0  # sag is read where the peak is nearest to this
 HERO_PA = 39.0, 61.0  # above rheobase
 ADAPT_SPIKES = 5  # in the sweep from which ratios of the fourth to the first spike come
 BLOCK = 0.75  # of the greatest rate; a stronger step that gives less is in depolarisation block
+SHAPE_HZ = 5_000.0  # of samples drawn more slowly thresholds are off by 5 mV and more, and slopes by half
+NOISE_MV = 0.5  # rms of the baseline beyond which ipfx fails a sweep
+DRIFT_MV = 10.0  # from the first to the last quarter of the steps, far more than what firing leaves behind
 NOT_DEFINED = "not defined in the sources we have"
 BY_OTHERS = "measured behind a 1 kHz filter by the second extractor of the published table; not made again"
 #: Features that are never measured here → why.
@@ -156,6 +159,7 @@ def scalar_features(prepared: Prepared, as_published: bool = False) -> Measured:
             continue
         try:
             measure(prepared, positions, found, as_published)
+            _check_sampling(kind, min(prepared.recording.sweeps[k].rate for k in positions), lost, found)
         except Exception as error:  # noqa: BLE001 - one kind of stimulus that fails leaves the others
             found.lose([n for n in lost if n not in found.features],
                        f"the analysis failed: {type(error).__name__}: {error}")
@@ -163,6 +167,17 @@ def scalar_features(prepared: Prepared, as_published: bool = False) -> Measured:
     for name, why in NEVER.items():
         found.missing[name] = found.missing[name] or why
     return found.complete()
+
+
+def _check_sampling(kind: str, rate: float, measured: Iterable[str], found: Measured) -> None:
+    """Take the shape of action potentials back where too few samples draw it; ``rate`` (Hz) of the slowest sweep."""
+    if rate >= SHAPE_HZ:
+        return
+    found.lose([name for name in measured if name.startswith(_SHAPE) and np.isfinite(found.features[name])],
+               f"sampled at {rate / 1e3:g} kHz, expected at least {SHAPE_HZ / 1e3:g} kHz for the shape of an action "
+               "potential")
+    shapes = [f"{name}_{kind}" for name in _SPIKE if name not in ("threshold_i", "threshold_t")]
+    found.scalars |= dict.fromkeys([*shapes, "rheo_width"] if kind == "long_square" else shapes, np.nan)
 
 
 # --- long squares ----------------------------------------------------------------------------------------
@@ -189,8 +204,7 @@ class _Steps:
         trains.stim_amp_fn = stim_features._step_stim_amp
         for sweep in self.sweeps:
             t, v, i = sweep.t, sweep.v, sweep.i
-            quiet = v[:np.searchsorted(t, self.start)]
-            if early := int(((quiet[1:] >= 0) & (quiet[:-1] < 0)).sum()):
+            if early := peaks(t, v, t[0], self.start):
                 self.before[sweep.sweep_number] = early
             spikes, lost = with_slow(SpikeExtractor(start=self.start, end=self.end), t, v, i, count=not as_published)
             if lost:
@@ -229,17 +243,53 @@ def _long_squares(prepared: Prepared, positions: list[int], found: Measured, as_
         where = ", ".join(map(str, steps.lost))
         found.notes.append(("peaks_lost", f"found {few} peaks in sweeps {where} that stand out by 20 mV and are not "
                             "counted as action potentials; rates and f-I slope may be too low"))
+    _check_baseline(steps, found)
     _subthreshold(steps, found)
     return _suprathreshold(steps, found, as_published)
+
+
+def _check_baseline(steps: _Steps, found: Measured) -> None:
+    """Say what moves the potential before the steps: firing, the tail of a pulse, noise, drift."""
+    table = steps.table
+    at_rest = int(table.loc[table["stim_amp"] == 0, "spikes"].max()) if (table["stim_amp"] == 0).any() else 0
+    if at_rest or steps.before:
+        where = "without a step" if at_rest else f"before the step in {len(steps.before)} of {len(table)} sweeps"
+        n = at_rest or sum(steps.before.values())
+        found.notes.append(("fires_at_rest", f"found {n} action potential{'s' * (n > 1)} {where}; the cell fires at "
+                            "rest, and rheobase is the smallest step up with action potentials"))
+        return
+    if abs(steps.tail_mv) > TAIL_MV:
+        found.notes.append(("baseline_tail", f"found the membrane {abs(steps.tail_mv):.1f} mV away from where it was "
+                            "before the test pulse when the step begins; resting potential, input resistance and sag "
+                            "are measured from there"))
+    noise = float(np.median([_noise(s, steps.start - steps.baseline_s, steps.start) for s in steps.sweeps]))
+    if noise > NOISE_MV:
+        found.notes.append(("baseline_noisy", f"found a baseline that moves by {noise:.1f} mV rms before the steps, "
+                            f"expected at most {NOISE_MV:g}; what is read from single samples (sag, thresholds, "
+                            "slopes) is as uncertain"))
+    first, last = (float(np.median(some)) for some in _quarters(table["v_baseline"].to_numpy(float)))
+    if abs(last - first) > DRIFT_MV:
+        found.notes.append(("baseline_drifts", f"found the potential before the steps at {first:.0f} mV in the first "
+                            f"sweeps and at {last:.0f} mV in the last, expected the same within {DRIFT_MV:g} mV; "
+                            "v_baseline is the mean, and what is compared between steps is not of one state"))
+
+
+def _noise(sweep, first_s: float, end_s: float) -> float:
+    """Standard deviation (mV) of a potential around its line between two times."""
+    inside = slice(*np.searchsorted(sweep.t, (first_s, end_s)))
+    t, v = sweep.t[inside], sweep.v[inside]
+    return float(np.std(v - np.polyval(np.polyfit(t - t[0], v, 1), t - t[0]))) if len(v) > 2 else 0.0
+
+
+def _quarters(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last quarter of some values, at least one of each."""
+    n = max(len(values) // 4, 1)
+    return values[:n], values[-n:]
 
 
 def _subthreshold(steps: _Steps, found: Measured) -> None:
     """Rest, input resistance, time constant and sag."""
     table, silent = steps.table, steps.silent
-    if abs(steps.tail_mv) > TAIL_MV and not steps.before:
-        found.notes.append(("baseline_tail", f"found the membrane {abs(steps.tail_mv):.1f} mV away from where it was "
-                            "before the test pulse when the step begins; resting potential, input resistance and sag "
-                            "are measured from there"))
     rest = np.nanmean(table["v_baseline"].to_numpy()) if steps.baseline_s > 0.01 else np.nan
     found.put("v_baseline", rest, "no constant command before the step", len(table))
     found.scalars["vrest"] = rest
@@ -331,13 +381,7 @@ def _depolarised_sag(steps: _Steps, found: Measured) -> None:
 
 def _suprathreshold(steps: _Steps, found: Measured, as_published: bool) -> None:
     """Rheobase, hero sweep, f-I curve and action potentials."""
-    table, spiking = steps.table, steps.spiking
-    at_rest = int(table.loc[table["stim_amp"] == 0, "spikes"].max()) if (table["stim_amp"] == 0).any() else 0
-    if at_rest or steps.before:
-        where = "without a step" if at_rest else f"before the step in {len(steps.before)} of {len(table)} sweeps"
-        n = at_rest or sum(steps.before.values())
-        found.notes.append(("fires_at_rest", f"found {n} action potential{'s' * (n > 1)} {where}; the cell fires at "
-                            "rest, and rheobase is the smallest step up with action potentials"))
+    spiking = steps.spiking
     if not len(spiking):
         return found.lose(_FIRING, "no action potential in any step")
     found.put("maximal_firing_rate", spiking["avg_rate"].max(), sweeps=len(spiking))
@@ -562,3 +606,6 @@ _FIRING = tuple(name for name in names()
                 if not name.endswith(("_ramp", "_short_square", "_chirp")) and name not in _SUBTHRESHOLD
                 and name not in NEVER)
 _LONG = (*_SUBTHRESHOLD, *_FIRING)
+#: How the names of features begin that are read from single samples of an action potential.
+_SHAPE = ("upstroke", "downstroke", "threshold_v", "threshold_to", "width", "peak_", "fast_trough", "trough",
+          "slow_trough", "ahp_delay")
