@@ -62,14 +62,16 @@ def cell_flow(ax, rows: dict[str, Sequence[str]], folds: int = 5) -> None:
 def network(ax, widths: dict[str, int], classes: Sequence[str], sizes: dict[str, str]) -> None:
     """The attention BiLSTM from tokens to classes; ``sizes``: name and size of its five levels.
 
-    ``widths``: features of each family, drawn as filled places of its token; the empty ones are padding.
+    ``widths``: features of each family, drawn as filled places of its token; the empty ones are padding. The last
+    place, in grey, is the share that was not measured.
     """
-    n, middle, widest = len(widths), (len(widths) - 1) / 2, max(widths.values())
+    n, middle, places = len(widths), (len(widths) - 1) / 2, max(widths.values()) + 1
     ax.set(xlim=(-3.6, n), ylim=(-0.9, 5.4))
     for x, (family, width) in enumerate(widths.items()):
         ax.text(x, -0.95, family, rotation=40, ha="right", va="top", rotation_mode="anchor")
-        fills, bottom = [ACCENTS[2]] * width + ["none"] * (widest - width), np.arange(widest) * 1.3 / widest - 0.8
-        ax.bar([x] * widest, 1.1 / widest, 0.5, bottom=bottom, color=fills, edgecolor=ACCENTS[2], linewidth=0.8)
+        fills = [ACCENTS[2]] * width + ["none"] * (places - 1 - width) + ["#999999"]
+        bottom = np.arange(places) * 1.3 / places - 0.8
+        ax.bar([x] * places, 1.1 / places, 0.5, bottom=bottom, color=fills, edgecolor=ACCENTS[2], linewidth=0.8)
         ax.plot([x, x], [0.6, 1.2], color="#999999", linewidth=1)
         box(ax, x, 1.65, "", 0.7, 0.8, ACCENTS[1])
         ax.plot([x, middle], [2.1, 3.3], color=ACCENTS[0])

@@ -60,6 +60,17 @@ def test_the_description_has_a_line_per_regime_and_per_gain(predictions):
     assert len(lines) == 5 and "corrected p" in lines[3] and "80 % power" in lines[4]
 
 
+@pytest.mark.parametrize(("more", "named"), [
+    (["--epochs", "2"], "--epochs"), (["--stopping", "paper", "--grouped"], "--grouped and --stopping"),
+    (["--cohort", "simulated"], "--cohort"),
+])
+def test_a_run_with_other_settings_does_not_take_the_place_of_the_kept_one(more, named, capsys):
+    assert main(["suite", "--keep", *more]) == 2
+    assert capsys.readouterr().err == (
+        f"error: found --keep with {named}, expected the settings that the chapters read; leave --keep out, the run is "
+        "written to --out as well\n")
+
+
 @pytest.mark.parametrize("word", ["0", "-1", "two"])
 def test_a_number_of_repeats_that_is_none_is_refused(word, capsys):
     with pytest.raises(SystemExit):

@@ -31,6 +31,8 @@ from patchtype.settings import build_folder
 
 #: How a token enters the network → name of the experiment in the folder ``science``, and of the folder of a run.
 KEPT = {"layer norm": "suite", "family embedding": "suite_embedding"}
+#: Settings of what is kept; a chapter would read a run with others as if it were one of these.
+SETTINGS = {"cohort": "published", "grouped": False, "stopping": "matched", "precision": "float32", "epochs": None}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run, write, print one line per regime; exit 2 when cells cannot be cut so."""
+    if args.keep and (other := [f"--{name}" for name, value in SETTINGS.items() if getattr(args, name) != value]):
+        print(f"error: found --keep with {' and '.join(other)}, expected the settings that the chapters read; leave "
+              "--keep out, the run is written to --out as well", file=sys.stderr)
+        return 2
     start = time.perf_counter()
     mouse = cohorts.load("mouse", "aligned", source=args.cohort).four_classes()
     human = cohorts.load("human", "aligned", source=args.cohort)
