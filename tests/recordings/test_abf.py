@@ -118,6 +118,22 @@ def test_a_recorded_command_serves_where_there_is_no_waveform(tmp_path):
     assert cell.notes == ["the command is the recorded channel Im, the file has no waveform"]
 
 
+def test_a_recorded_command_serves_where_the_waveform_is_in_another_file(tmp_path):
+    samples = potentials(channels=2)
+    samples[:, :, 1] = axon.counts([command(k) for k in range(3)])
+    [cell] = read(axon.abf2(tmp_path / "a.abf", samples, adc=(("Vm", "mV"), ("Im", "pA")), source=(2,), epochs=STEPS))
+    assert np.allclose(cell.sweeps[0].i_pa, command(0), atol=axon.GAIN / 2)
+
+
+def test_a_channel_does_not_get_the_command_of_another_cell(tmp_path):
+    """Two cells, of which the second alone is stimulated."""
+    path = axon.abf2(
+        tmp_path / "pair.abf", potentials(channels=2), adc=(("IN 0", "mV"), ("IN 1", "mV")),
+        dac=(("Cmd 0", "pA"), ("Cmd 1", "pA")), holding=(0.0, 0.0), enabled=(0, 1), source=(1, 1),
+        epochs=[(1, *epoch[1:]) for epoch in STEPS])
+    assert [cell.electrode for cell in read(path)] == ["IN 1"]
+
+
 VOLTAGE = {"adc": (("Im", "pA"), ("Vm", "mV")), "dac": (("Cmd 0", "mV"),), "epochs": STEPS}
 
 

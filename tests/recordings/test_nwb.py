@@ -85,13 +85,20 @@ def same_number(number, sides=("acquisition", "stimulus/presentation")):
     return change
 
 
+def numbers_begin_anew(file):
+    """Two protocols, each numbered from 0."""
+    for group in ("acquisition", "stimulus/presentation"):
+        for k, series in enumerate(file[group].values()):
+            series.attrs["sweep_number"] = np.int32(k % 11)
+
+
 BY_NAME = "responses and stimuli were paired by their names, the file has no table of them"
 
 
 @pytest.mark.parametrize(("change", "notes"), [
     (without_numbers, []),
     (without_numbers_and_table, [BY_NAME]), (same_number(0), [BY_NAME]), (same_number(-1), [BY_NAME]),
-    (same_number(7, ["acquisition"]), [BY_NAME]),
+    (same_number(7, ["acquisition"]), [BY_NAME]), (numbers_begin_anew, [BY_NAME]),
 ])
 def test_responses_find_their_stimuli_without_numbers_of_their_own(plain_file, tmp_path, change, notes):
     [original], [found] = read(plain_file), read(changed(plain_file, tmp_path / "cell.nwb", change))
@@ -204,6 +211,17 @@ def test_names_that_are_left_over_for_a_reason_cost_themselves_alone(plain_file,
     assert sorted(sweep.where for sweep in found.sweeps) == [sweep.where for sweep in wanted]
     commands = {sweep.where: sweep.i_pa for sweep in found.sweeps}
     assert all(np.array_equal(commands[sweep.where], sweep.i_pa) for sweep in wanted)
+
+
+def test_names_without_leading_zeros_are_in_the_order_of_their_numbers(plain_file, tmp_path):
+    def short_names(file):
+        without_numbers_and_table(file)
+        for group, side in (("acquisition", "v"), ("stimulus/presentation", "i")):
+            for k, name in enumerate(list(file[group])):
+                file[group].move(name, f"{side}_{k}")
+    [original], [found] = read(plain_file), read(changed(plain_file, tmp_path / "cell.nwb", short_names))
+    assert [sweep.where for sweep in found.sweeps] == [f"acquisition/v_{k}" for k in range(len(original.sweeps))]
+    assert all(np.array_equal(a.v_mv, b.v_mv) for a, b in zip(found.sweeps, original.sweeps, strict=True))
 
 
 # --- beginning, end and rate ------------------------------------------------------------------------------

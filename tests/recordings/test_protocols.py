@@ -85,6 +85,31 @@ def test_a_prepulse_that_the_step_follows_at_once_is_no_holding_current():
     assert recognise(held).notes[-1] == "found a holding current of -50 pA; amplitudes are measured from it"
 
 
+def test_the_holding_of_a_ramp_does_not_cost_the_steps_beside_it():
+    t = np.arange(20_000) / 10_000
+    rising = pulses(level=-50.0) + np.where((t >= 0.5) & (t < 1.8), 25 * (t - 0.5), 0)
+    found = recognise(given_commands(*[pulses((0.5, 1.0, pa), level=-50.0) for pa in (-20.0, 20.0)], rising))
+    assert [s.kind for s in found.steps] == ["long_square"] * 2 + ["ramp"]
+    assert found.notes == ("found a holding current of -50 pA; amplitudes are measured from it",)
+
+
+def test_a_holding_current_in_some_sweeps_is_told_as_a_range():
+    found = recognise(given_commands(pulses((0.5, 1.0, 20.0)), pulses((0.5, 1.0, 40.0), level=-50.0)))
+    assert found.notes == ("found a holding current of -50 to 0 pA; amplitudes are measured from it",)
+
+
+def test_lengths_at_the_limits_count():
+    """0.3 s less a sample, and 10 ms at a rate that is not quite the nominal one."""
+    step = given_commands(*[pulses((0.5, 0.7999, pa)) for pa in (-20.0, 20.0)])
+    assert kinds(step) == ["long_square"] * 2
+    assert kinds(given_commands(pulses((0.5, 0.51, 400.0)), rate=9_999.0)) == ["short_square"]
+
+
+def test_a_longer_pulse_is_a_short_square_where_it_is_asked_for():
+    twenty = given_commands(pulses((0.5, 0.52, 400.0)))
+    assert kinds(twenty) == ["unknown"] and kinds(twenty, protocol={"FI": "short_square"}) == ["short_square"]
+
+
 @pytest.mark.parametrize("name", ["FI", "*"])
 def test_a_shorter_step_is_one_where_it_is_asked_for(name):
     short = given_commands(*[pulses((0.5, 0.75, pa)) for pa in (-20.0, 0.0, 20.0)])
@@ -120,6 +145,13 @@ def test_a_protocol_in_one_sweep_is_divided_into_its_steps(level, noise):
     assert np.allclose([s.onset_s for s in found.steps], 0.6, atol=1e-4)  # in the middle of a pause of 1.2 s
     assert parts.notes == [f"found {len(amplitudes)} steps in one sweep (sweep 0), which is read as a sweep for each"]
     assert [s.number for s in parts.sweeps] == list(range(len(amplitudes)))
+
+
+def test_each_of_several_such_sweeps_is_divided():
+    two = divided(given_commands(gap_free([-50.0, 25.0, 50.0]), gap_free([75.0, 100.0, 125.0]),
+                                 pulses((0.7, 1.2, 10.0))))
+    assert [s.amplitude_pa for s in recognise(two).steps] == [-50.0, 25.0, 50.0, 75.0, 100.0, 125.0, 10.0]
+    assert [s.number for s in two.sweeps] == list(range(7)) and len(two.notes) == 2
 
 
 def test_the_samples_of_a_divided_sweep_are_those_of_the_whole():

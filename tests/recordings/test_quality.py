@@ -339,6 +339,31 @@ def test_a_command_of_almost_nothing_is_a_conversion_gone_wrong():
                            "tens of pA; check the conversion factor of the stimulus")
 
 
+@pytest.mark.parametrize(("factor", "found"), [(-1, "-0."), (0.001, "2e+05 MOhm, expected 2 to 10000; check sign")])
+def test_a_resistance_that_no_cell_has_is_a_command_of_another_sign_or_unit(factor, found):
+    raw = with_i(analytic.steps((-150, -100, -50, 50, 1500), counts={1500: 5}), lambda i: i * factor)
+    (reason,) = extract(analytic.recording(raw, 20_000.0)).verdict.reasons
+    assert str(reason).startswith(f"resistance_impossible: found an input resistance of {found}")
+    assert str(reason).endswith("of the command, and whether it belongs to these responses")
+
+
+def test_sweeps_after_the_cell_was_lost_are_left_out():
+    counts = {-50: 0, -25: 0, 0: 0, 25: 0, 50: 2, 75: 3, 100: 4}
+    raw = analytic.steps(tuple(counts), counts=counts)
+    lost = [*raw[:-2], *(RawSweep(s.code, s.i_pa, np.full(len(s.i_pa), -1.0)) for s in raw[-2:])]
+    found = extract(analytic.recording(lost, 20_000.0))
+    assert [f.text for f in found.verdict.notes if f.code == "cell_lost"] == [
+        "left out sweeps 5, 6: before the step the potential is more than 25 mV away from the -70 mV of the others"]
+    assert found.features["v_baseline"] == pytest.approx(-70, abs=0.1) and found.features["rheobase_i"] == 50
+    assert found.sweeps == (7, 7, 5)
+
+
+def test_a_potential_that_is_cut_off_below_is_told():
+    rail = with_v(analytic.steps((-150, -100, -20, 50)), lambda v: np.maximum(v, -80, out=v))
+    (told,) = [f.text for f in extract(analytic.recording(rail, 20_000.0)).verdict.notes if f.code == "clipped"]
+    assert told.startswith("found the potential cut off at -80 mV in sweeps 0, 1, where the amplifier")
+
+
 def test_allowed_codes_become_notes_and_keep_the_families(sweeps):
     without = analytic.recording(of_kind(sweeps, "PS_", "LP_", "Ramp"))
     found, good = extract(without, allow={"no_short_squares"}), extract(analytic.recording(sweeps))
@@ -348,8 +373,8 @@ def test_allowed_codes_become_notes_and_keep_the_families(sweeps):
 
 
 def test_only_rules_that_leave_something_can_be_allowed(sweeps):
-    assert quality.waivable() == ("current_out_of_range", "no_short_squares", "noise_high", "rest_out_of_range",
-                                  "step_extrapolated", "stimulus_noisy")
+    assert quality.waivable() == ("current_out_of_range", "no_short_squares", "noise_high", "resistance_impossible",
+                                  "rest_out_of_range", "step_extrapolated", "stimulus_noisy")
     thousandfold = with_v(sweeps, lambda v: np.multiply(v, 1e3, out=v))
     assert not extract(analytic.recording(thousandfold), allow={"voltage_out_of_range"}).verdict.passed
 
@@ -374,10 +399,11 @@ def test_registry_is_complete_and_without_repetition():
 
 def test_every_rule_about_a_recording_is_shown_here():
     shown = {c for _, c, *_ in (*BAD_SWEEPS.values(), *FAMILY_SWEEPS.values(), *NOTED_SWEEPS.values())}
-    shown |= {"sampling_rate_low", "resampled", "starts_late", "unexpected_error", "bias_current", "clipped"}
+    shown |= {"sampling_rate_low", "resampled", "starts_late", "unexpected_error", "bias_current", "clipped",
+              "cell_lost", "resistance_impossible"}
     of_readers = {*REASONS, "reader", "set_aside", "worker_lost", "several_electrodes"}
     of_measurement = {"peaks_lost", "fires_at_rest", "depolarisation_block", "tau_one_sweep", "step_large",
-                      "baseline_tail", "baseline_noisy", "baseline_drifts"}
+                      "baseline_tail", "baseline_noisy", "baseline_drifts", "rheobase_stray", "rheobase_coarse"}
     last_resort = {"no_usable_long_square", "ipfx_failed", "family_missing", "family_not_finite", "nothing_measured"}
     assert set(quality.RULES) - shown - of_readers - of_measurement == last_resort
 

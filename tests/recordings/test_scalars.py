@@ -54,7 +54,7 @@ def test_the_number_of_sweeps_behind_a_value_is_given():
     assert {name: found.sweeps[name] for name in ("v_baseline", "input_resistance", "tau", "fi_fit_slope")} == {
         "v_baseline": 9, "input_resistance": 3, "tau": 3, "fi_fit_slope": 4}
     one = measured({-50: 0, 50: 2})
-    assert one.sweeps["tau"] == 1 and codes(one) == ["tau_one_sweep"]
+    assert one.sweeps["tau"] == 1 and codes(one) == ["tau_one_sweep", "rheobase_coarse"]
 
 
 @pytest.mark.parametrize(("counts", "feature", "why"), [
@@ -172,6 +172,57 @@ def test_a_drift_over_the_protocol_is_told():
     assert "baseline_drifts" not in codes(drifting(11.0))  # 1.4 mV a sweep, 9.6 mV between the quarters
     assert dict(drifting(16.0).notes)["baseline_drifts"].startswith(
         "found the potential before the steps at -69 mV in the first sweeps and at -55 mV in the last")
+
+
+@pytest.mark.parametrize(("counts", "code", "said"), [
+    ({-50: 0, 20: 1, 40: 0, 60: 0, 80: 0, 100: 3}, "rheobase_stray",
+     "found action potentials at 20 pA and none in 3 larger steps, up to 80 pA;"),
+    ({-50: 0, 0: 0, 200: 2, 300: 4}, "rheobase_coarse",
+     "found that the smallest step up with action potentials is 200 pA and the last silent step is 0 pA;"),
+    ({150: 2, 300: 4}, "rheobase_coarse",
+     "found that the smallest step up with action potentials is 150 pA and no smaller step is silent;"),
+    ({-50: 0, 0: 0, 20: 1, 40: 0, 60: 2, 80: 3}, None, ""),
+])
+def test_a_rheobase_that_is_hardly_one_is_told(counts, code, said):
+    notes = dict(measured(counts).notes)
+    assert {c for c in notes if c.startswith("rheobase")} == ({code} if code else set())
+    assert notes.get(code, "").startswith(said)
+
+
+@pytest.mark.parametrize("rate", [10_000.0, 20_000.0, 50_000.0])
+@pytest.mark.parametrize("jump_mohm", [-40.0, 40.0])
+def test_the_jump_of_an_unbalanced_bridge_at_the_end_is_not_smeared_into_the_step(rate, jump_mohm):
+    """The electrode adds a jump at both edges; resistance, time constant and sag within the step do not mix with it."""
+    raw = [RawSweep(x.code, x.i_pa, x.v_mv + 1e-3 * jump_mohm * x.i_pa)
+           for x in analytic.steps((-75, -50, -25, 50), rate)]
+    found = scalars.scalar_features(Prepared(analytic.recording(raw, rate))).features
+    assert found["input_resistance"] == pytest.approx(1e3 * analytic.RESISTANCE + jump_mohm, rel=0.01)
+    assert found["sag"] == pytest.approx(0, abs=0.01) and found["sag_depol"] == pytest.approx(0, abs=0.02)
+    assert 0.1 < found["sag_peak_t"] < 0.5 - 5 / rate
+
+
+def test_a_sag_that_no_membrane_has_has_no_value():
+    raw = analytic.steps((-75, -50, 50))
+    def spiky(x):
+        v = x.v_mv.copy()
+        v[3000:3006] += 0.4 * x.i_pa[3000]  # 0.3 ms of the electrode
+        return RawSweep(x.code, x.i_pa, v)
+    found = scalars.scalar_features(Prepared(analytic.recording([spiky(x) for x in raw], 20_000.0)))
+    assert np.isnan(found.features["sag"])
+    assert found.missing["sag"].endswith("it is the electrode that shows at the edges of the step, not the membrane")
+
+
+@pytest.mark.parametrize("onset", [0.1, 0.499, 0.6])
+def test_a_short_square_may_come_at_any_time(onset):
+    t, rate = np.arange(20_000) / 20_000, 20_000.0
+    i = np.where((t >= onset) & (t < onset + 0.003), 400.0, 0.0)
+    v, at, shape = np.full(len(t), -70.0), round((onset + 0.002) * rate), analytic.spike(rate)
+    v[at - 40:at] = np.linspace(-70, analytic.THRESHOLD, 40)
+    v[at:at + len(shape)] = shape
+    v[at + len(shape):] = analytic.TROUGH
+    found = scalars.scalar_features(Prepared(analytic.recording([RawSweep("pulse", i, v)], rate)))
+    assert found.features["threshold_i_short_square"] == 400
+    assert np.isfinite(found.features["width_short_square"])
 
 
 @pytest.mark.parametrize("repeats", [(-50, -50), (-50, -50.04, -49.96)])

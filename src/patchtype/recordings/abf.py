@@ -203,8 +203,13 @@ def _command(header, channel: int, potentials: list[int], currents: list[int], o
     active = [o for o in driving if o.enabled and o.source]
     if header.nOperationMode == EPISODIC and active:
         own = _drives(header, channel, potentials, active)
-        _check_waveform(header, own)
-        return ("output", own.number, PICOAMPERES[own.unit]), ""
+        try:
+            _check_waveform(header, own)
+        except RecordingError:
+            if not currents:
+                raise
+        else:
+            return ("output", own.number, PICOAMPERES[own.unit]), ""
     if currents:
         order = potentials.index(channel)
         if len(currents) != 1 and len(currents) != len(potentials):
@@ -242,13 +247,14 @@ def _mode(header, channel: int) -> int | None:
 
 def _drives(header, channel: int, potentials: list[int], active: list[Output]) -> Output:
     """The output whose command goes to the cell of a channel."""
-    if len(active) == 1 and channel == potentials[0]:
-        return active[0]
     inputs = header._adcSection.nADCNum if header.abfVersion["major"] == 2 else header._headerV1.nADCSamplingSeq
     if same := [o for o in active if o.number == inputs[channel]]:
         return same[0]
     if len(active) == len(potentials):
         return active[potentials.index(channel)]
+    others = {inputs[other] for other in potentials if other != channel}
+    if len(active) == 1 and channel == potentials[0] and active[0].number not in others:
+        return active[0]
     listed = ", ".join(o.name for o in active)
     raise RecordingError("stimulus_unknown", f"found no output of the number of this channel (outputs in pA: "
                          f"{listed}), so its command is not known; export the channels of one cell")

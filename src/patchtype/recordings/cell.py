@@ -16,6 +16,8 @@ from patchtype.recordings.reading import recordings, stem_of
 from patchtype.recordings.recording import Recording
 from patchtype.recordings.scalars import SCALARS, names, scalar_features, unmeasured
 
+LOST_MV = 25.0  # from the potential before most steps; firing and drift move it less
+
 
 @dataclass
 class Cell:
@@ -187,11 +189,12 @@ def read_needed(recording: Recording, protocol) -> Recording:
 def _leave_out_incomplete(cell: Cell) -> None:
     """Leave out sweeps that lack samples which the analysis uses, with a note."""
     prepared, holes, short = cell.prepared, [], []
+    _leave_out_lost(cell)
     for kind in KINDS:
         for k in prepared.of(kind):
             raw, used = prepared.recording.sweeps[k], prepared.used(k)
             v = raw.v_mv[used]
-            missing = np.isnan(v)
+            missing = ~np.isfinite(v)
             if kind == "ramp":  # may break off at any time after the first action potential
                 missing = missing[:len(v) // 10]
             # A sweep that was stopped is filled up with zeros; a voltage passes zero in less than a millisecond.
@@ -206,6 +209,21 @@ def _leave_out_incomplete(cell: Cell) -> None:
         cell.verdict.add("nan_hole", f"left out {quality.some(holes)}: samples are missing inside the response")
     if short:
         cell.verdict.add("sweep_incomplete", f"left out {quality.some(short)}: the data end before the stimulus does")
+
+
+def _leave_out_lost(cell: Cell) -> None:
+    """Leave out long squares before which the cell was not where it is in most of them, with a note."""
+    prepared, before = cell.prepared, {}
+    for k in prepared.of("long_square"):
+        raw, used = prepared.recording.sweeps[k], prepared.used(k)
+        v = raw.v_mv[used.start:round(prepared.protocol.steps[k].onset_s * raw.rate)]
+        before[k] = float(np.mean(v)) if len(v) else np.nan
+    rest = float(np.nanmedian(list(before.values()))) if before else np.nan
+    lost = [k for k, level in before.items() if abs(level - rest) > LOST_MV]
+    if lost:
+        prepared.left_out.update(lost)
+        cell.verdict.add("cell_lost", f"left out {quality.some(map(prepared.number, lost))}: before the step the "
+                         f"potential is more than {LOST_MV:g} mV away from the {rest:.0f} mV of the others")
 
 
 def _families(cell: Cell, drop_failed: bool) -> None:

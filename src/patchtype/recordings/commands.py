@@ -152,9 +152,10 @@ def recognise(recording: Recording, protocol: Mapping[str, str] | None = None) -
     notes += _disagreements(sweeps, steps, named, forced)
     held, before = set(), set()
     for step, shape in zip(steps, shapes, strict=True):
-        if step.kind != "unknown" and abs(step.holding_pa) > shape.tolerance:
-            (before if _comes_back(shape, step) else held).add(round(step.holding_pa, 2))
-    if held:
+        if step.kind != "unknown":
+            level = round(step.holding_pa, 2) if abs(step.holding_pa) > shape.tolerance else 0.0
+            (before if level and _comes_back(shape, step) else held).add(level)
+    if any(held):
         notes.append(f"found a holding current of {span(held)} pA; amplitudes are measured from it")
     if before:
         notes.append(f"found a prepulse to {span(before)} pA right before the step; amplitudes and the resting "
@@ -164,35 +165,46 @@ def recognise(recording: Recording, protocol: Mapping[str, str] | None = None) -
 
 
 def divided(recording: Recording) -> Recording:
-    """A recording that holds a whole step protocol in one sweep as one sweep a step; any other as it is.
+    """A recording whose sweeps hold a whole step protocol each as one sweep a step; any other as it is.
 
-    Divided is what has three heights or more, each a step of the same length from one holding level and back to it.
+    Divided is a sweep with three heights or more, each a step of the same length from one level and back to it.
 
     >>> command = np.concatenate([np.r_[np.zeros(5000), np.full(5000, pa), np.zeros(2000)] for pa in (-50, 25, 50)])
     >>> raw = Sweep(0, "gap-free", 10_000.0, len(command), lambda: (np.full(len(command), -70.0), command))
     >>> [step.amplitude_pa for step in recognise(divided(Recording("a", [raw]))).steps]
     [-50.0, 25.0, 50.0]
     """
-    shape = _shape(recording.sweeps[0], GAP_FREE_EDGES) if len(recording.sweeps) == 1 else None
-    if shape is None or shape.pieces is None:
+    parts = {k: _parts(sweep) for k, sweep in enumerate(recording.sweeps)}
+    if not any(parts.values()):
         return recording
-    pieces, raw = shape.pieces, recording.sweeps[0]
+    sweeps, notes = [], list(recording.notes)
+    for k, sweep in enumerate(recording.sweeps):
+        sweeps += parts[k] or [sweep]
+        if parts[k]:
+            notes.append(f"found {len(parts[k])} steps in one sweep ({sweep.where}), which is read as a sweep for each")
+    for k, sweep in enumerate(sweeps):
+        sweep.number = k
+    return replace(recording, sweeps=sweeps, notes=notes)
+
+
+def _parts(raw: Sweep) -> list[Sweep]:
+    """The steps of a sweep as sweeps of their own; none where it is no whole protocol."""
+    shape = _shape(raw, GAP_FREE_EDGES)
+    pieces = shape.pieces or []
     neighbours = zip(pieces, pieces[1:], pieces[2:], strict=False)
     steps = [(a, b, level) for (*_, before), (a, b, level), (*_, after) in neighbours
              if before == after == pieces[0][2] and (b - a) / shape.rate >= LONG_S]
     lengths = [b - a for a, b, _ in steps]
     if _distinct((level for *_, level in steps), shape.tolerance) < 3 or np.ptp(lengths) > 2 * GRID_S * shape.rate:
-        return recording
+        return []
     onsets = np.array([a for a, *_ in steps])
     # Each begins as long before its step, in the middle of the shortest pause.
     lead = min(onsets[0], int((np.diff(onsets) - lengths[:-1]).min()) // 2)
     length = min(np.diff(onsets).min(), shape.samples - onsets[-1] + lead)
     v, i = raw.v_mv, raw.i_pa
-    sweeps = [Sweep(k, f"{raw.where} from {first / raw.rate:.3f} s", raw.rate, int(length),
-                    lambda cut=slice(first, first + length): (v[cut], i[cut]), raw.stimulus_name, raw.bias_current_pa,
-                    raw.bridge_balance_mohm) for k, first in enumerate((onsets - lead).tolist())]
-    note = f"found {len(sweeps)} steps in one sweep ({raw.where}), which is read as a sweep for each"
-    return replace(recording, sweeps=sweeps, notes=[*recording.notes, note])
+    return [Sweep(k, f"{raw.where} from {first / raw.rate:.3f} s", raw.rate, int(length),
+                  lambda cut=slice(first, first + length): (v[cut], i[cut]), raw.stimulus_name, raw.bias_current_pa,
+                  raw.bridge_balance_mohm) for k, first in enumerate((onsets - lead).tolist())]
 
 
 # --- names -----------------------------------------------------------------------------------------------
@@ -367,7 +379,7 @@ def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes) -> float:
         for j, (a, b, level) in enumerate(shape.pieces):
             # What lasts to the end of the sweep is a step only if it is not the level from before all others.
             ended = j < len(shape.pieces) - 1 or level != shape.pieces[0][2]
-            least = TEST_S if k in forced else LONG_S
+            least = (TEST_S if k in forced else LONG_S) - GRID_S
             if j and a > start and (b - a) / shape.rate >= least and ended and level != shape.pieces[j - 1][2]:
                 windows[round(a / shape.rate, 3), round(b / shape.rate, 3)] += 1
     if not windows:
@@ -443,8 +455,10 @@ def _give(onset, end, levels, sweeps, shapes, steps, silent) -> None:
 
 def _comes_back(shape: _Shape, step: Step) -> bool:
     """Whether a command is after its step where the sweep began, and not where it was right before."""
+    if shape.pieces is None:
+        return False
     end = _edge(shape, step.end_s)
-    after = [level for a, _, level in shape.pieces or () if a >= end]
+    after = [level for a, _, level in shape.pieces if a >= end]
     return bool(after) and after[0] == shape.pieces[0][2] and abs(after[0] - step.holding_pa) > shape.tolerance
 
 
@@ -468,7 +482,7 @@ def _quiet(shape: _Shape, step: Step) -> float:
 def _pulse_or_ramp(number: int, shape: _Shape, pulse, forced: str | None) -> Step:
     """A sweep that is no long square."""
     if forced == "long_square":
-        return Step(number, "unknown", why="the command has no constant step of more than 0.1 s that ends")
+        return Step(number, "unknown", why="the command has no step of more than 0.1 s like those of the other sweeps")
     if not shape.samples:
         return Step(number, "unknown", why="the command has no values")
     if not np.isfinite(shape.command).all():
@@ -482,7 +496,8 @@ def _pulse_or_ramp(number: int, shape: _Shape, pulse, forced: str | None) -> Ste
         return Step(number, "unknown", why="the command is constant" + (" after the test pulse" if start else ""))
     a, b, level, before = pulses[0]
     seconds = (b - a) / shape.rate
-    if len(pulses) == 1 and seconds <= SHORT_S and level > before:
+    longest = TEST_S if forced == "short_square" else SHORT_S + GRID_S
+    if len(pulses) == 1 and seconds <= longest and level > before:
         return Step(number, "short_square", a / shape.rate, b / shape.rate, level - before, before)
     if len(pulses) > 1:
         why = f"the command has {len(pulses)} pulses"

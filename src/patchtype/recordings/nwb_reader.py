@@ -8,7 +8,7 @@ in letters only. Value = data x conversion + offset, as the standard has it.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import partial
 
@@ -233,7 +233,8 @@ class File:
         if not rest:
             return tabled
         numbers = self._sweep_numbers()
-        numbered = self._telling({name: numbers[self._key(s)] for name, s in rest.items() if self._key(s) in numbers})
+        numbered = self._telling({name: numbers[self._key(s)] for name, s in rest.items() if self._key(s) in numbers},
+                                 numbers)
         pairs = tabled + self._by_number(numbered, numbers)
         unnumbered = {name: s for name, s in rest.items() if name not in numbered}
         if unnumbered:
@@ -348,13 +349,23 @@ class File:
                     continue  # the series itself is met elsewhere, and told there
         return found
 
-    def _telling(self, numbered: dict[str, int]) -> dict[str, int]:
-        """The numbers but for those that say nothing: one alone (0, -1) for several responses of an electrode."""
+    def _telling(self, numbered: dict[str, int], numbers: dict[tuple, int]) -> dict[str, int]:
+        """The numbers but for those that say nothing: one alone (0, -1) for several responses of an electrode, or such
+        as begin anew with each protocol, where names and numbers agree on what belongs together.
+        """
+        commands = Counter(_digits(name) for name in self.stimuli)
+        number_of = {_digits(name): numbers.get(self._key(series)) for name, series in self.stimuli.items()}
+
+        def anew(own: list[tuple[str, int]]) -> bool:
+            keys = [_digits(name) for name, _ in own]
+            return len(set(keys)) == len(own) > len({number for _, number in own}) and all(
+                commands[key] == 1 and number_of[key] == number for key, (_, number) in zip(keys, own, strict=True))
+
         found = defaultdict(list)
         for name, number in numbered.items():
             found[self._electrode_of(self.responses[name])].append((name, number))
-        return dict(each for own in found.values() if len(own) == 1 or len({number for _, number in own}) > 1
-                    for each in own)
+        return dict(each for own in found.values()
+                    if len(own) == 1 or len({number for _, number in own}) > 1 and not anew(own) for each in own)
 
     def _by_number(self, numbered: dict[str, int], numbers: dict[tuple, int]) -> list[Pair]:
         """Pairs with one sweep number and one electrode."""
@@ -400,7 +411,7 @@ class File:
             self.aside |= {f"{RESPONSES}/{clean(n)}": (self._electrode_of(s), error) for n, s in unnumbered.items()}
             return []
         pairs = []
-        for key, names in responses.items():
+        for key, names in sorted(responses.items()):
             if key and len(names) == 1 and len(commands[key]) == 1:
                 series, stimulus = unnumbered[names[0]], self.stimuli[commands[key][0]]
                 pairs.append(Pair(len(pairs), self._electrode_of(series), Part(series), Part(stimulus)))

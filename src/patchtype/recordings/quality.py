@@ -17,6 +17,7 @@ __all__ = ["IPFX_SENTENCES", "RULES", "Finding", "Verdict", "apply", "meaning", 
 
 ENDS_EARLY = "Recording stopped before completing the experiment epoch"  # ipfx's tag
 STARTS_LATE = "Recording started after the experiment epoch"  # ours
+FLAT = 0.25  # of a sweep at the least value of all: no membrane rests so evenly
 
 # --- what readers, batch and measurement say --------------------------------------------------------------
 
@@ -31,6 +32,9 @@ for _code, _why in {
     "protocol": "The protocol is read from the command; what was not obvious is said.",
     "nan_hole": "A filter spreads one missing sample over the sweep: its spikes vanish unseen.",
     "sweep_incomplete": "A sweep without its step's end has no steady state and too few spikes.",
+    "cell_lost": "A sweep without the cell is not one of the cell.",
+    "rheobase_stray": "One stray action potential decides rheobase and what is read from its sweep.",
+    "rheobase_coarse": "Rheobase lies between the last silent step and the first that fires.",
     "peaks_lost": "Peaks that are no action potentials to the detector lower every rate.",
     "fires_at_rest": "In a cell that fires by itself rheobase is no threshold.",
     "depolarisation_block": "Beyond it the rate falls, and a line through all steps has no meaning.",
@@ -158,6 +162,11 @@ def _(cell):
     if len(flat) >= 3:
         return (f"found {len(flat)} peaks cut off at {top:.3g} mV in {some(sorted(set(flat)))}, where the amplifier or "
                 "the converter ended; peaks, widths and what follows a peak are not those of the cell")
+    lowest = min((v.min() for _, v in _used(cell)), default=-np.inf)
+    cut = [cell.prepared.number(k) for k, v in _used(cell) if (v == lowest).mean() > FLAT]
+    if len(cut) >= 2:
+        return (f"found the potential cut off at {lowest:.3g} mV in {some(cut)}, where the amplifier or the converter "
+                "ended; input resistance and sag are not those of the cell")
 
 
 # --- families --------------------------------------------------------------------------------------------
@@ -381,6 +390,16 @@ def _(cell):
 def _(cell):
     if cell.lost.get("official"):
         return f"no official families: {next(iter(cell.lost['official'].values()))}"
+
+
+@rule("resistance_impossible", "result", "A command of another sweep, sign or unit shows here first.", unit="MOhm",
+      threshold=(2.0, 10_000.0), waivable=True)
+def _(cell):
+    low, high = RULES["resistance_impossible"].threshold
+    found = cell.features["input_resistance"]
+    if np.isfinite(found) and not low <= found <= high:
+        return (f"found an input resistance of {found:.3g} MOhm, expected {low:g} to {high:g}; check sign and unit of "
+                "the command, and whether it belongs to these responses")
 
 
 @rule("nothing_measured", "result", "A cell without a single feature says nothing.")

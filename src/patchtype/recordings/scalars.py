@@ -23,7 +23,7 @@ from patchtype.recordings.ipfx import (
     subthresh_features,
 )
 from patchtype.recordings.ipfx import time_series_utils as tsu
-from patchtype.recordings.protocols import Prepared, align, window
+from patchtype.recordings.protocols import RATE, RATE_TOLERANCE, Prepared, align, window
 from patchtype.recordings.spikes import SpikeExtractor, peaks, width_suprathreshold, with_slow
 
 _SPIKE = (
@@ -43,6 +43,12 @@ FURTHER_PA = -200.0  # or, where there is none, from the smallest, if it is not 
 ONE_STEP = 0.05  # steps whose heights differ by less than this share are one, through which no line can be laid
 LEAST_BASELINE_S = 0.001  # without as much before the step there is nothing to measure it from
 PEAK_S, SAG_BASELINE_S = 0.005, 0.03  # around the peak, and before the step and its end, as ipfx has it for sag
+EDGE_SAMPLES = 10  # over which the filter that resamples a sweep smears an edge of its potential
+STRAY_STEPS = 3  # so many larger steps without an action potential, and that of the smallest was a stray one
+COARSE_PA = 60.0  # from the largest silent step to rheobase; beyond it rheobase is hardly measured
+SAG = -0.3, 1.0  # fractions of a deflection that a membrane can relax
+NO_SAG = (f"expected {SAG[0]:g} to {SAG[1]:g}: it is the electrode that shows at the edges of the step, not the "
+          "membrane")
 EVOKED_S = 0.1  # a short square evokes an action potential so soon after its end, or none
 BEFORE_PULSE_S = 0.01  # before the test pulse, where the membrane has to be where it is before the step
 TAIL_MV = 1.0  # a baseline farther from the potential before the test pulse has not come to rest
@@ -194,24 +200,29 @@ class _Steps:
         # ipfx takes no time outside a sweep, not by a rounding error, and half of `PEAK_S` after a peak.
         sample_s = 1 / self.sweeps[0].sampling_rate
         self.end = min(self.end, *(float(s.t[-1]) - PEAK_S / 2 for s in self.sweeps))
+        raw = {prepared.recording.sweeps[k].rate for k in positions}
+        slow = [rate for rate in raw if abs(rate / RATE - 1) > RATE_TOLERANCE]
+        self.inside = self.end - (EDGE_SAMPLES / min(slow) if slow else 0.0)
         self.baseline_s = min(prepared.baseline_s, *(self.start - float(s.t[0]) - sample_s for s in self.sweeps))
         self.measured = bool(prepared.protocol.noisy)
         self.spikes, rows, self.lost, self.before = [], [], {}, {}
         if self.baseline_s < LEAST_BASELINE_S:
             return
-        trains = SpikeTrainFeatureExtractor(self.start, self.end, baseline_interval=self.baseline_s, peak_width=PEAK_S,
-                                            sag_baseline_interval=min(SAG_BASELINE_S, self.baseline_s))
+        trains = SpikeTrainFeatureExtractor(self.start, self.end, baseline_interval=self.baseline_s)
         trains.stim_amp_fn = stim_features._step_stim_amp
         for sweep in self.sweeps:
             t, v, i = sweep.t, sweep.v, sweep.i
             if early := peaks(t, v, t[0], self.start):
                 self.before[sweep.sweep_number] = early
-            spikes, lost = with_slow(SpikeExtractor(start=self.start, end=self.end), t, v, i, count=not as_published)
+            spikes, lost = with_slow(SpikeExtractor(start=self.start, end=self.inside), t, v, i, count=not as_published)
             if lost:
                 self.lost[sweep.sweep_number] = lost
             self.spikes.append(spikes)
-            row = trains.process(t, v, i, spikes, ["peak_deflect", "stim_amp", "v_baseline", "sag"])
-            rows.append(row | {"spikes": len(spikes)})
+            row = trains.process(t, v, i, spikes, ["stim_amp", "v_baseline"]) | {"spikes": len(spikes)}
+            row["peak_deflect"] = subthresh_features.voltage_deflection(t, v, i, self.start, self.inside)
+            row["sag"] = subthresh_features.sag(t, v, i, self.start, self.inside, PEAK_S,
+                                                min(SAG_BASELINE_S, self.baseline_s))
+            rows.append(row)
         self.table = pd.DataFrame(rows)
         self.tail_mv = self._tail(prepared)
         for column in ("adapt", "latency", "isi_cv", "mean_isi", "median_isi", "first_isi"):
@@ -314,7 +325,7 @@ def _passive(steps: _Steps, down: pd.DataFrame, found: Measured) -> None:
         found.notes.append(("step_large", f"found no hyperpolarising step smaller than {-LIMIT_PA:g} pA; input "
                             f"resistance and time constant come from {smallest:g} pA"))
     sweeps = [steps.sweeps[k] for k in used.index]
-    start, end, before = steps.start, steps.end, steps.baseline_s
+    start, end, before = steps.start, steps.inside, steps.baseline_s
     peak_t = np.median([s.t[subthresh_features.voltage_deflection(s.t, s.v, s.i, start, end, "min")[1]]
                         for s in sweeps])
     taus = []
@@ -353,6 +364,8 @@ def _sag(steps: _Steps, found: Measured) -> None:
         why = (f"the sweep nearest to {SAG_MV:g} mV is deflected by {max(away, 0):.1f} mV only, expected a "
                f"hyperpolarisation of at least {LEAST_SAG_MV:g} mV")
         return found.lose(("sag", "vm_for_sag", "sag_peak_t"), why)
+    if not SAG[0] <= row["sag"] <= SAG[1]:
+        return found.lose(("sag", "vm_for_sag", "sag_peak_t"), f"found a sag of {row['sag']:.2g}, {NO_SAG}")
     sweep = steps.sweeps[row.name]
     found.put("sag", row["sag"])
     found.put("vm_for_sag", levels[nearest])
@@ -369,13 +382,16 @@ def _depolarised_sag(steps: _Steps, found: Measured) -> None:
     row = up.sort_values("stim_amp", ascending=False).iloc[0]
     sweep, baseline = steps.sweeps[row.name], float(row["v_baseline"])
     t, v = sweep.t, sweep.v
-    _, peak = subthresh_features.voltage_deflection(t, v, sweep.i, steps.start, steps.end, "max")
+    _, peak = subthresh_features.voltage_deflection(t, v, sweep.i, steps.start, steps.inside, "max")
     top = tsu.average_voltage(v, t, t[peak] - 0.0025, t[peak] + 0.0025)
-    steady = tsu.average_voltage(v, t, steps.end - 0.03, steps.end)
+    steady = tsu.average_voltage(v, t, steps.inside - 0.03, steps.inside)
     if not top - baseline >= LEAST_SAG_MV:
         return found.lose(lost, f"the largest silent upward step depolarises by {max(top - baseline, 0):.1f} mV only, "
                           f"expected at least {LEAST_SAG_MV:g} mV")
-    found.put("sag_depol", (top - steady) / (top - baseline))
+    relaxed = (top - steady) / (top - baseline)
+    if not SAG[0] <= relaxed <= SAG[1]:
+        return found.lose(lost, f"found a relaxation of {relaxed:.2g}, {NO_SAG}")
+    found.put("sag_depol", relaxed)
     return found.put("sag_peak_t_depol", t[peak] - steps.start)
 
 
@@ -400,6 +416,7 @@ def _suprathreshold(steps: _Steps, found: Measured, as_published: bool) -> None:
                           "action potentials without a step or in downward steps only: no rheobase")
     rheobase = up.iloc[0]
     hero = _hero(float(rheobase["stim_amp"]), spiking)
+    _check_rheobase(steps, float(rheobase["stim_amp"]), found)
     _rheobase(steps, rheobase, found)
     _hero_features(steps, hero, found)
     return _ratios(steps, up, found)
@@ -435,6 +452,21 @@ def _fi_curve(steps: _Steps, found: Measured, as_published: bool) -> None:
             fitted["stim_amp"].to_numpy(), fitted["avg_rate"].to_numpy()), ""
     found.put("fi_fit_slope", slope, why, len(fitted))
     found.scalars["f_i_curve_slope"] = slope
+
+
+def _check_rheobase(steps: _Steps, rheobase_pa: float, found: Measured) -> None:
+    """Say where the smallest step that fires is one by chance, or far from the last that does not."""
+    silent, most = steps.silent["stim_amp"], float(steps.spiking["stim_amp"].max())
+    larger = silent[(silent > rheobase_pa) & (silent < most)]
+    below = silent[silent < rheobase_pa].max()
+    if len(larger) >= STRAY_STEPS:
+        found.notes.append(("rheobase_stray", f"found action potentials at {rheobase_pa:g} pA and none in "
+                            f"{len(larger)} larger steps, up to {larger.max():g} pA; rheobase and what is read from "
+                            "its sweep may be those of a stray action potential"))
+    elif not rheobase_pa - below <= COARSE_PA and not steps.before:
+        said = f"the last silent step is {below:g} pA" if np.isfinite(below) else "no smaller step is silent"
+        found.notes.append(("rheobase_coarse", f"found that the smallest step up with action potentials is "
+                            f"{rheobase_pa:g} pA and {said}; rheobase may be less"))
 
 
 def _hero(rheobase_pa: float, spiking: pd.DataFrame) -> pd.Series:
@@ -588,7 +620,8 @@ def _short_squares(prepared: Prepared, positions: list[int], found: Measured, as
     analysis = stimulus_protocol_analysis.ShortSquareAnalysis(extractor, trains)
     if not chosen:
         return found.lose(_of("_short_square"), "no action potential in any short square")
-    sizes = {k: analysis.sptx.stim_amp_fn(sweeps.sweeps[k].t, sweeps.sweeps[k].i, 0.0) for k, _, _ in chosen}
+    sizes = {k: analysis.sptx.stim_amp_fn(s.t, s.i, max(0.0, float(s.t[0])))
+             for k, s in ((k, sweeps.sweeps[k]) for k, _, _ in chosen)}
     amplitudes, counts = np.unique(list(sizes.values()), return_counts=True)
     common = float(amplitudes[np.argmax(counts)])  # of equally common ones the smallest
     mean, alike = _means(chosen), [c for c in chosen if sizes[c[0]] == common]
