@@ -58,6 +58,11 @@ def test_what_was_kept_on_other_cells_is_run_again(present, tmp_path, monkeypatc
     assert not archive.is_kept("transfer_scaled_alone", changed, tmp_path)
 
 
+def test_samples_are_cut_less_often_than_all_cells():
+    table, _ = science.run("bilstm_alone", MOUSE, HUMAN, science.base(science.FEWER + 1), (25, 0), first=None)
+    assert table.groupby("size")["repeat"].nunique().to_dict() == {0: science.FEWER + 1, 25: science.FEWER}
+
+
 def test_a_look_takes_the_first_folds_only():
     table, seconds = science.run("scaled_alone", MOUSE, HUMAN, science.base(1), (0,), first=2)
     assert sorted(table["fold"].unique()) == [0, 1] and seconds > 0
@@ -92,4 +97,5 @@ def test_every_method_is_kept_with_the_same_cuts_and_sizes():
     for name, method in METHODS.items():
         about = archive.provenance(science.PREFIX + name, folder)
         assert (about["protocol"], about["sizes"]) == (str(science.base()), list(SIZES)), name
+        assert about["fewer"] == str(science.cuts(science.base(), min(filter(None, SIZES)))), name
         assert (about["title"], about["twin"]) == (method.title, method.twin), name

@@ -33,7 +33,7 @@ NETWORK_ALONE, PLAIN = "mouse only", "plain model"
 #: Each way to use human cells, and the same model without them.
 TWINS = {ADVISED: ALONE, "pretrained": NETWORK_ALONE, "joint": NETWORK_ALONE}
 
-FOLDS = base(10)
+FOLDS = base()
 
 #: Networks, which cost most, are trained with at most so many labelled mouse cells.
 FEW = 100

@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 import warnings
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -28,8 +29,8 @@ from patchtype.experiments.methods import METHODS
 
 #: Experiments of the comparison are files with this beginning.
 PREFIX = "transfer_"
-#: Times that the cells are cut into folds.
-REPEATS = 3
+#: Times that the cells are cut into folds, for all training cells; for samples of them no more than `FEWER`.
+REPEATS, FEWER = 10, 3
 
 
 def base(repeats: int = REPEATS) -> CrossValidation:
@@ -37,12 +38,21 @@ def base(repeats: int = REPEATS) -> CrossValidation:
     return CrossValidation(5, repeats, grouped=True)
 
 
+def cuts(protocol: CrossValidation, size: int) -> CrossValidation:
+    """The folds of one number of training cells, the first of ``protocol``; 0 is all cells.
+
+    >>> str(cuts(base(), 0)), str(cuts(base(), 50)), str(cuts(base(1), 50))
+    ('donor-grouped 5-fold x 10', 'donor-grouped 5-fold x 3', 'donor-grouped 5-fold x 1')
+    """
+    return replace(protocol, n_repeats=min(protocol.n_repeats, FEWER)) if size else protocol
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD",
                         help=f"which ones (default all): {', '.join(METHODS)}")
     parser.add_argument("--cohort", default="published", choices=cohorts.SOURCES, help="whose cells")
     parser.add_argument("--repeats", type=count, default=REPEATS,
-                        help="times that the cells are cut (default: %(default)s)")
+                        help=f"times that the cells are cut (default: %(default)s; samples at most {FEWER} times)")
     parser.add_argument("--sizes", type=processes, nargs="+", default=SIZES,
                         help="training cells, 0 for all (default: %(default)s)")
     jobs(parser)
@@ -68,7 +78,8 @@ def main(args: argparse.Namespace) -> int:
         start = time.perf_counter()
         predictions, seconds = run(name, mouse, human, protocol, args.sizes, args.jobs)
         archive.keep(PREFIX + name, predictions, protocol, folder, cohort=human, title=method.title, twin=method.twin,
-                     sizes=list(args.sizes), seed=protocol.seed, cpu_minutes=round(seconds / 60, 2))
+                     sizes=list(args.sizes), fewer=str(cuts(protocol, 1)), seed=protocol.seed,
+                     cpu_minutes=round(seconds / 60, 2))
         print(f"{name:<20} {seconds / 60:.1f} CPU minutes, {(time.perf_counter() - start) / 60:.1f} in all", flush=True)
     return 0
 
@@ -84,7 +95,8 @@ def run(name: str, mouse: Cohort, human: Cohort, protocol: CrossValidation, size
     begin = time.process_time()
     build = METHODS[name].build(mouse, protocol.n_repeats)
     spent = time.process_time() - begin
-    tasks = [(size, fold) for size in sizes for fold in islice(Sample(protocol, size).folds(human), first)]
+    tasks = [(size, fold) for size in sizes
+             for fold in islice(Sample(cuts(protocol, size), size).folds(human), first)]
     results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
         joblib.delayed(_timed)(name, build, human, fold, size) for size, fold in tasks)
     tables, seconds = zip(*tqdm(results, total=len(tasks), desc=name, disable=None, leave=False), strict=True)
