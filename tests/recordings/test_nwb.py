@@ -213,6 +213,15 @@ def test_names_that_are_left_over_for_a_reason_cost_themselves_alone(plain_file,
     assert all(np.array_equal(commands[sweep.where], sweep.i_pa) for sweep in wanted)
 
 
+def test_numbers_that_begin_anew_and_disagree_with_the_names_are_refused(plain_file, tmp_path):
+    def disagreeing(file):
+        for group, shift in (("acquisition", 0), ("stimulus/presentation", 1)):
+            for k, series in enumerate(file[group].values()):
+                series.attrs["sweep_number"] = np.int32((k + shift) % 11)
+    with pytest.raises(RecordingError, match="found two .* series with sweep number .*, expected one"):
+        read(changed(plain_file, tmp_path / "cell.nwb", disagreeing))
+
+
 def test_names_without_leading_zeros_are_in_the_order_of_their_numbers(plain_file, tmp_path):
     def short_names(file):
         without_numbers_and_table(file)

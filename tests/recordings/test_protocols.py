@@ -287,7 +287,7 @@ def test_sweeps_of_another_length_are_left_aside_with_a_note():
     commands = [pulses((0.5, 1.0, pa)) for pa in (10.0, 20.0, 30.0)]
     found = recognise(given_commands(*commands, pulses((0.5, 1.3, 15.0))))
     assert [s.kind for s in found.steps] == ["long_square"] * 3 + ["unknown"]
-    assert found.notes == ("left aside steps of 0.8 s, for most steps last 0.5 s",)
+    assert found.notes == ("found steps of 0.8 s beside most of 0.5 s; they are read for what those do not give",)
 
 
 # --- epochs and sweep rules -------------------------------------------------------------------------------

@@ -212,6 +212,35 @@ def test_a_sag_that_no_membrane_has_has_no_value():
     assert found.missing["sag"].endswith("it is the electrode that shows at the edges of the step, not the membrane")
 
 
+def test_two_families_of_steps_give_what_each_has():
+    """Hyperpolarising steps of 1 s in some sweeps, depolarising ones of 0.5 s in others, as many laboratories have."""
+    down = analytic.steps((-75, -50, -25), length=1.0, end=1.5)
+    up = analytic.steps((25, 50, 75, 100), counts={50: 2, 75: 4, 100: 6})
+    both = scalars.scalar_features(Prepared(analytic.recording([*down, *up], 20_000.0)))
+    assert both.features["input_resistance"] == pytest.approx(1e3 * analytic.RESISTANCE, rel=0.01)
+    assert both.features["tau"] == pytest.approx(analytic.TAU, rel=0.02)
+    assert both.features["rheobase_i"] == 50 and both.features["maximal_firing_rate"] == pytest.approx(12)
+    assert both.scalars["ri"] == both.features["input_resistance"] and both.scalars["maximal_firing_rate"] == 12
+    assert dict(both.notes)["protocol"] == (
+        "input resistance, time constant and sag come from 3 sweeps with steps of 1 s, the other features of long "
+        "steps from the rest")
+    more_down = scalars.scalar_features(Prepared(analytic.recording([*down * 3, *up], 20_000.0)))
+    assert more_down.features["rheobase_i"] == 50
+    assert dict(more_down.notes)["protocol"].startswith("firing and action potentials come from 4 sweeps")
+    whole = analytic.steps((-50, -25, 0, 25, 50, 75), counts={50: 2, 75: 4})
+    found = scalars.scalar_features(Prepared(analytic.recording([*down, *whole], 20_000.0)))
+    assert "protocol" not in dict(found.notes) and found.sweeps["input_resistance"] == 2
+
+
+def test_the_second_step_of_each_sweep_gives_what_the_first_does_not():
+    first = analytic.steps((-75, -50, -25))
+    then = analytic.steps((25, 50, 75), counts={50: 2, 75: 4})
+    sweeps = [RawSweep(a.code, np.r_[a.i_pa, b.i_pa], np.r_[a.v_mv, b.v_mv]) for a, b in zip(first, then, strict=True)]
+    found = scalars.scalar_features(Prepared(analytic.recording(sweeps, 20_000.0)))
+    assert found.features["input_resistance"] == pytest.approx(1e3 * analytic.RESISTANCE, rel=0.01)
+    assert found.features["rheobase_i"] == 50 and found.features["latency_rheo"] == pytest.approx(0.02, abs=5e-4)
+
+
 @pytest.mark.parametrize("onset", [0.1, 0.499, 0.6])
 def test_a_short_square_may_come_at_any_time(onset):
     t, rate = np.arange(20_000) / 20_000, 20_000.0

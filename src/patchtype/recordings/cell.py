@@ -152,7 +152,9 @@ def _examine(cell: Cell, recording: Recording, protocol, drop_failed: bool, allo
     quality.apply("recording", cell, allow)
     if not cell.verdict.passed:
         return
-    _leave_out_incomplete(cell)
+    for prepared in filter(None, (cell.prepared, cell.prepared.other)):
+        _leave_out_lost(prepared, cell.verdict)
+        _leave_out_incomplete(prepared, cell.verdict)
     cell.sweeps = every, long, len(cell.prepared.of("long_square"))
     quality.apply("samples", cell, allow)
     quality.apply("families", cell, allow)
@@ -186,10 +188,9 @@ def read_needed(recording: Recording, protocol) -> Recording:
     return recording.read()
 
 
-def _leave_out_incomplete(cell: Cell) -> None:
+def _leave_out_incomplete(prepared: Prepared, verdict: quality.Verdict) -> None:
     """Leave out sweeps that lack samples which the analysis uses, with a note."""
-    prepared, holes, short = cell.prepared, [], []
-    _leave_out_lost(cell)
+    holes, short = [], []
     for kind in KINDS:
         for k in prepared.of(kind):
             raw, used = prepared.recording.sweeps[k], prepared.used(k)
@@ -206,14 +207,14 @@ def _leave_out_incomplete(cell: Cell) -> None:
             (holes if hole else short).append(prepared.number(k))
             prepared.left_out.add(k)
     if holes:
-        cell.verdict.add("nan_hole", f"left out {quality.some(holes)}: samples are missing inside the response")
+        verdict.add("nan_hole", f"left out {quality.some(holes)}: samples are missing inside the response")
     if short:
-        cell.verdict.add("sweep_incomplete", f"left out {quality.some(short)}: the data end before the stimulus does")
+        verdict.add("sweep_incomplete", f"left out {quality.some(short)}: the data end before the stimulus does")
 
 
-def _leave_out_lost(cell: Cell) -> None:
+def _leave_out_lost(prepared: Prepared, verdict: quality.Verdict) -> None:
     """Leave out long squares before which the cell was not where it is in most of them, with a note."""
-    prepared, before = cell.prepared, {}
+    before = {}
     for k in prepared.of("long_square"):
         raw, used = prepared.recording.sweeps[k], prepared.used(k)
         v = raw.v_mv[used.start:round(prepared.protocol.steps[k].onset_s * raw.rate)]
@@ -222,8 +223,8 @@ def _leave_out_lost(cell: Cell) -> None:
     lost = [k for k, level in before.items() if abs(level - rest) > LOST_MV]
     if lost:
         prepared.left_out.update(lost)
-        cell.verdict.add("cell_lost", f"left out {quality.some(map(prepared.number, lost))}: before the step the "
-                         f"potential is more than {LOST_MV:g} mV away from the {rest:.0f} mV of the others")
+        verdict.add("cell_lost", f"left out {quality.some(map(prepared.number, lost))}: before the step the potential "
+                    f"is more than {LOST_MV:g} mV away from the {rest:.0f} mV of the others")
 
 
 def _families(cell: Cell, drop_failed: bool) -> None:

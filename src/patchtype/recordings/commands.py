@@ -69,6 +69,7 @@ class Protocol:
     quiet_s : time before the steps during which the command is constant in every sweep (s)
     noisy : numbers of sweeps whose command is a measured current, of which the steps were made out
     notes : sentences on what was not obvious
+    other : the same of a second family of long squares, of another length in other sweeps, or later in each sweep
     """
 
     steps: tuple[Step, ...] = ()
@@ -76,6 +77,7 @@ class Protocol:
     quiet_s: float = 0.0
     noisy: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    other: Protocol | None = None
 
     def of(self, kind: str) -> list[int]:
         """Positions in the recording of the sweeps of one kind.
@@ -146,6 +148,7 @@ def recognise(recording: Recording, protocol: Mapping[str, str] | None = None) -
     pulse = _test_pulse([s for s in shapes if s])
     silent = {k for k in range(len(sweeps)) if k in forced or not named[k]}
     quiet = _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes)
+    other = _second_family(sweeps, shapes, pulse, steps, forced)
     for k, (sweep, shape) in enumerate(zip(sweeps, shapes, strict=True)):
         if steps[k] is None:
             steps[k] = _pulse_or_ramp(sweep.number, shape, pulse, forced.get(k))
@@ -161,7 +164,7 @@ def recognise(recording: Recording, protocol: Mapping[str, str] | None = None) -
         notes.append(f"found a prepulse to {span(before)} pA right before the step; amplitudes and the resting "
                      "potential are measured from it")
     noisy = tuple(sweeps[k].number for k, shape in enumerate(shapes) if shape and shape.tolerance and shape.pieces)
-    return Protocol(tuple(steps), pulse, quiet, noisy, tuple(notes))
+    return Protocol(tuple(steps), pulse, quiet, noisy, tuple(notes), other and replace(other, noisy=noisy))
 
 
 def divided(recording: Recording) -> Recording:
@@ -365,8 +368,24 @@ def _after(shape: _Shape, pulse) -> int:
 
 # --- long squares ----------------------------------------------------------------------------------------
 
-def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes) -> float:
-    """Fill in the long squares among ``steps``; returns the constant time before them (s).
+def _second_family(sweeps, shapes, pulse, steps, forced) -> Protocol | None:
+    """The long squares that the first family has left over, or else the second one of each sweep."""
+    ends = [step.end_s for step in steps if step and step.kind == "long_square"]
+    if not ends:
+        return None
+    left, every = [step is None for step in steps], [shape is not None for shape in shapes]
+    for free, after in ((left, 0.0), (every, max(ends))):
+        more = [None if f else Step(s.number, "unknown", why="not of this family")
+                for s, f in zip(sweeps, free, strict=True)]
+        quiet = _long_squares(sweeps, shapes, pulse, more, forced, set(), [], after)
+        if any(step and step.kind == "long_square" for step in more):
+            return Protocol(tuple(step or Step(s.number, "unknown", why="not of this family")
+                                  for s, step in zip(sweeps, more, strict=True)), pulse, quiet)
+    return None
+
+
+def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes, after=0.0) -> float:
+    """Fill in the long squares among ``steps``, which begin ``after`` (s); returns the constant time before them (s).
 
     ``silent``: positions of the sweeps that may be steps of 0 pA. ipfx drops such sweeps, so those with a code of the
     Allen Institute are none.
@@ -380,7 +399,8 @@ def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes) -> float:
             # What lasts to the end of the sweep is a step only if it is not the level from before all others.
             ended = j < len(shape.pieces) - 1 or level != shape.pieces[0][2]
             least = (TEST_S if k in forced else LONG_S) - GRID_S
-            if j and a > start and (b - a) / shape.rate >= least and ended and level != shape.pieces[j - 1][2]:
+            long = (b - a) / shape.rate >= least
+            if j and a > max(start, after * shape.rate) and long and ended and level != shape.pieces[j - 1][2]:
                 windows[round(a / shape.rate, 3), round(b / shape.rate, 3)] += 1
     if not windows:
         return 0.0
@@ -412,8 +432,8 @@ def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes) -> float:
     other = {round(b - a, 3) for a, b in windows
              if abs(b - a - length) > 2 * GRID_S and not any(shapes[k].level(a, b) for k in members)}
     if other:
-        notes.append(f"left aside steps of {', '.join(f'{s:g}' for s in sorted(other))} s, "
-                     f"for most steps last {length:g} s")
+        notes.append(f"found steps of {', '.join(f'{s:g}' for s in sorted(other))} s beside most of {length:g} s; they "
+                     "are read for what those do not give")
     constant = [w for w, f in found.items() if w not in varying and w[1] <= onset + GRID_S and windows[w] > 1]
     if constant:
         notes.append(f"found a prepulse from {constant[0][0]:.3f} to {constant[0][1]:.3f} s that is the same in "

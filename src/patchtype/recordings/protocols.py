@@ -92,7 +92,8 @@ def epochs_of(step: Step, test_pulse: tuple[float, float, float] | None, respons
 class Prepared:
     """The sweeps of a recording as ipfx analyses them, each read, resampled and divided into epochs once.
 
-    Sweeps are named by their position in the recording. The command of each is without its holding level.
+    Sweeps are named by their position in the recording. The command of each is without its holding level. ``other``
+    has the second family of long squares, where there is one.
 
     >>> from patchtype.recordings.recording import Sweep as Raw
     >>> command = np.r_[np.zeros(5000), np.full(10_000, -50.0), np.zeros(5000)]
@@ -106,6 +107,7 @@ class Prepared:
         self.recording = recording
         self.protocol = protocol if isinstance(protocol, Protocol) else recognise(recording, protocol)
         self.left_out: set[int] = set()
+        self.other = None if self.protocol.other is None else Prepared(recording, self.protocol.other)
         self._sweeps: dict[int, Sweep] = {}
         self._times: dict[tuple[int, float], np.ndarray] = {}
 
@@ -117,7 +119,7 @@ class Prepared:
         """The same with these sweeps only; nothing is read again."""
         other = Prepared(self.recording, self.protocol)
         other.left_out = set(range(len(self.recording.sweeps))) - set(keep)
-        other._sweeps, other._times = self._sweeps, self._times
+        other.other, other._sweeps, other._times = self.other, self._sweeps, self._times
         return other
 
     def number(self, k: int) -> int:

@@ -90,8 +90,9 @@ def _(cell):
     if not any(cell.prepared.protocol.of(kind) for kind in KINDS):
         return None
     why: dict[str, list[int]] = {}
-    for step in cell.prepared.protocol.steps:
-        if step.kind == "unknown":
+    other = cell.prepared.protocol.other
+    for k, step in enumerate(cell.prepared.protocol.steps):
+        if step.kind == "unknown" and not (other and k in other.of("long_square")):
             why.setdefault(step.why, []).append(step.sweep)
     if why:
         return "left aside " + "; ".join(f"{some(numbers)}: {text}" for text, numbers in why.items())

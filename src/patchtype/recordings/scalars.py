@@ -165,6 +165,8 @@ def scalar_features(prepared: Prepared, as_published: bool = False) -> Measured:
             continue
         try:
             measure(prepared, positions, found, as_published)
+            if kind == "long_square" and prepared.other is not None:
+                _complete(prepared, found, as_published)
             _check_sampling(kind, min(prepared.recording.sweeps[k].rate for k in positions), lost, found)
         except Exception as error:  # noqa: BLE001 - one kind of stimulus that fails leaves the others
             found.lose([n for n in lost if n not in found.features],
@@ -257,6 +259,27 @@ def _long_squares(prepared: Prepared, positions: list[int], found: Measured, as_
     _check_baseline(steps, found)
     _subthreshold(steps, found)
     return _suprathreshold(steps, found, as_published)
+
+
+def _complete(prepared: Prepared, found: Measured, as_published: bool) -> None:
+    """Fill in from the second family of steps what the first does not give: all of the passive features, of firing."""
+    more, positions = Measured(), prepared.other.of("long_square")
+    if not positions:
+        return
+    _long_squares(prepared.other, positions, more, as_published)
+    for what, sign, names_of, scalars_of in (
+        ("input resistance, time constant and sag", "input_resistance", _SUBTHRESHOLD[1:6], _PASSIVE_SCALARS),
+        ("firing and action potentials", "rheobase_i", _FIRING, _FIRING_SCALARS),
+    ):
+        if np.isnan(found.features.get(sign, np.nan)) and np.isfinite(more.features.get(sign, np.nan)):
+            for name in names_of:
+                if name in more.features:
+                    found.put(name, more.features[name], more.missing.get(name, ""), more.sweeps.get(name, 0))
+            found.scalars |= {name: more.scalars[name] for name in scalars_of}
+            step = prepared.other.protocol.steps[positions[0]]
+            found.notes.append(("protocol", f"{what} come from {len(positions)} sweeps with steps of "
+                                f"{step.end_s - step.onset_s:.3g} s, the other features of long steps from the rest"))
+            found.notes += [note for note in more.notes if note not in found.notes]
 
 
 def _check_baseline(steps: _Steps, found: Measured) -> None:
@@ -639,6 +662,10 @@ _FIRING = tuple(name for name in names()
                 if not name.endswith(("_ramp", "_short_square", "_chirp")) and name not in _SUBTHRESHOLD
                 and name not in NEVER)
 _LONG = (*_SUBTHRESHOLD, *_FIRING)
+#: Columns of the published mouse table that come from long squares: of the membrane, and of firing.
+_PASSIVE_SCALARS = ("ri", "tau", "sag", "vm_for_sag")
+_FIRING_SCALARS = tuple(name for name in SCALARS if not name.endswith(("_ramp", "_short_square"))
+                        and name not in ("vrest", *_PASSIVE_SCALARS))
 #: How the names of features begin that are read from single samples of an action potential.
 _SHAPE = ("upstroke", "downstroke", "threshold_v", "threshold_to", "width", "peak_", "fast_trough", "trough",
           "slow_trough", "ahp_delay")
