@@ -403,7 +403,8 @@ def test_every_rule_about_a_recording_is_shown_here():
               "cell_lost", "resistance_impossible"}
     of_readers = {*REASONS, "reader", "set_aside", "worker_lost", "several_electrodes"}
     of_measurement = {"peaks_lost", "fires_at_rest", "depolarisation_block", "tau_one_sweep", "step_large",
-                      "baseline_tail", "baseline_noisy", "baseline_drifts", "rheobase_stray", "rheobase_coarse"}
+                      "baseline_tail", "baseline_noisy", "baseline_drifts", "rheobase_stray", "rheobase_coarse",
+                      "bridge_unbalanced"}
     last_resort = {"no_usable_long_square", "ipfx_failed", "family_missing", "family_not_finite", "nothing_measured"}
     assert set(quality.RULES) - shown - of_readers - of_measurement == last_resort
 

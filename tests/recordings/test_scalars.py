@@ -195,10 +195,16 @@ def test_the_jump_of_an_unbalanced_bridge_at_the_end_is_not_smeared_into_the_ste
     """The electrode adds a jump at both edges; resistance, time constant and sag within the step do not mix with it."""
     raw = [RawSweep(x.code, x.i_pa, x.v_mv + 1e-3 * jump_mohm * x.i_pa)
            for x in analytic.steps((-75, -50, -25, 50), rate)]
-    found = scalars.scalar_features(Prepared(analytic.recording(raw, rate))).features
+    measured_here = scalars.scalar_features(Prepared(analytic.recording(raw, rate)))
+    said, found = dict(measured_here.notes)["bridge_unbalanced"], measured_here.features
+    assert float(said.split("jumps by ")[1].split()[0]) == pytest.approx(jump_mohm, abs=2)
     assert found["input_resistance"] == pytest.approx(1e3 * analytic.RESISTANCE + jump_mohm, rel=0.01)
     assert found["sag"] == pytest.approx(0, abs=0.01) and found["sag_depol"] == pytest.approx(0, abs=0.02)
     assert 0.1 < found["sag_peak_t"] < 0.5 - 5 / rate
+
+
+def test_a_balanced_bridge_is_not_told():
+    assert "bridge_unbalanced" not in codes(measured({-75: 0, -50: 0, -25: 0, 50: 2}))
 
 
 def test_a_sag_that_no_membrane_has_has_no_value():

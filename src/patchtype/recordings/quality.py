@@ -40,6 +40,7 @@ for _code, _why in {
     "depolarisation_block": "Beyond it the rate falls, and a line through all steps has no meaning.",
     "tau_one_sweep": "A time constant from one response is as noisy as that.",
     "baseline_tail": "A baseline in the tail of a pulse is no rest, and moves all that is measured from it.",
+    "bridge_unbalanced": "The voltage across the electrode adds to that of the membrane.",
     "baseline_noisy": "What is read from single samples is as uncertain as these.",
     "baseline_drifts": "A cell that changes during its protocol is not one cell to a line through its steps.",
     "step_large": "Large steps open channels, so that resistance and time constant are another cell's.",

@@ -43,6 +43,7 @@ FURTHER_PA = -200.0  # or, where there is none, from the smallest, if it is not 
 ONE_STEP = 0.05  # steps whose heights differ by less than this share are one, through which no line can be laid
 LEAST_BASELINE_S = 0.001  # without as much before the step there is nothing to measure it from
 PEAK_S, SAG_BASELINE_S = 0.005, 0.03  # around the peak, and before the step and its end, as ipfx has it for sag
+BRIDGE_MOHM, BRIDGE_S = 20.0, (0.0005, 0.004)  # a larger jump at the onset of a step, read from a curve through these
 EDGE_SAMPLES = 10  # over which the filter that resamples a sweep smears an edge of its potential
 STRAY_STEPS = 3  # so many larger steps without an action potential, and that of the smallest was a stray one
 COARSE_PA = 60.0  # from the largest silent step to rheobase; beyond it rheobase is hardly measured
@@ -332,9 +333,26 @@ def _subthreshold(steps: _Steps, found: Measured) -> None:
         why = ("spikes in every hyperpolarising step" if (table["stim_amp"] < 0).any() else "no hyperpolarising step")
         found.lose(("input_resistance", "tau", "sag", "vm_for_sag", "sag_peak_t"), why)
     else:
+        _check_bridge(steps, down, found)
         _passive(steps, down, found)
         _sag(steps, found)
     _depolarised_sag(steps, found)
+
+
+def _check_bridge(steps: _Steps, down: pd.DataFrame, found: Measured) -> None:
+    """Say where the potential jumps with the current, faster than any membrane: an electrode that is not balanced."""
+    jumps = []
+    for k, row in down.iterrows():
+        sweep, smeared = steps.sweeps[k], steps.end - steps.inside
+        first, last = np.searchsorted(sweep.t, steps.start + smeared + np.array(BRIDGE_S))
+        if last - first > 3:
+            curve = np.polyfit(sweep.t[first:last] - steps.start, sweep.v[first:last], 2)
+            jumps.append(1e3 * (curve[-1] - row["v_baseline"]) / row["stim_amp"])
+    jump = float(np.median(jumps)) if jumps else 0.0
+    if abs(jump) > BRIDGE_MOHM:
+        found.notes.append(("bridge_unbalanced", f"found that the potential jumps by {jump:.0f} MOhm at the onset of "
+                            "the steps, as with an unbalanced bridge; input resistance has as much of the electrode in it, "
+                            "and thresholds and peaks are moved"))
 
 
 def _passive(steps: _Steps, down: pd.DataFrame, found: Measured) -> None:
