@@ -351,8 +351,8 @@ def _check_bridge(steps: _Steps, down: pd.DataFrame, found: Measured) -> None:
     jump = float(np.median(jumps)) if jumps else 0.0
     if abs(jump) > BRIDGE_MOHM:
         found.notes.append(("bridge_unbalanced", f"found that the potential jumps by {jump:.0f} MOhm at the onset of "
-                            "the steps, as with an unbalanced bridge; input resistance has as much of the electrode in it, "
-                            "and thresholds and peaks are moved"))
+                            "the steps, as with an unbalanced bridge; input resistance has as much of the electrode in "
+                            "it, and thresholds and peaks are moved"))
 
 
 def _passive(steps: _Steps, down: pd.DataFrame, found: Measured) -> None:
