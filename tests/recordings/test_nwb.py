@@ -222,6 +222,33 @@ def test_numbers_that_begin_anew_and_disagree_with_the_names_are_refused(plain_f
         read(changed(plain_file, tmp_path / "cell.nwb", disagreeing))
 
 
+def of_type(response, stimulus):
+    def change(file):
+        for group, kind in (("acquisition", response), ("stimulus/presentation", stimulus)):
+            for series in file[group].values():
+                series.attrs["neurodata_type"] = kind
+    return change
+
+
+def moved(to):
+    def change(file):
+        del file["general/intracellular_ephys/sweep_table"]
+        for name in list(file["stimulus/presentation"]):
+            file.move(f"stimulus/presentation/{name}", f"{to}/{name}")
+    return change
+
+
+@pytest.mark.parametrize("change", [
+    of_type("PatchClampSeries", "PatchClampSeries"), of_type("CurrentClampSeries", "TimeSeries"),
+    moved("stimulus/templates"), moved("acquisition"),
+])
+def test_series_of_a_general_type_or_in_another_group_are_read(plain_file, tmp_path, change):
+    [original], [found] = read(plain_file), read(changed(plain_file, tmp_path / "cell.nwb", change))
+    assert [s.number for s in found.sweeps] == [s.number for s in original.sweeps] and not found.set_aside
+    for a, b in zip(found.sweeps, original.sweeps, strict=True):
+        assert np.array_equal(a.v_mv, b.v_mv) and np.array_equal(a.i_pa, b.i_pa)
+
+
 def test_names_without_leading_zeros_are_in_the_order_of_their_numbers(plain_file, tmp_path):
     def short_names(file):
         without_numbers_and_table(file)

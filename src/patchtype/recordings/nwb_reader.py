@@ -22,7 +22,7 @@ from patchtype.recordings.text import clean
 from patchtype.taxonomy import species_named
 
 ICEPHYS = "general/intracellular_ephys"
-RESPONSES, STIMULI = "acquisition", "stimulus/presentation"
+RESPONSES, STIMULI, TEMPLATES = "acquisition", "stimulus/presentation", "stimulus/templates"
 #: What NWB fixes for current clamp, in the spellings that ipfx knows.
 UNITS = {"amperes": ("amperes", "ampere", "Amps", "amps", "A", ""), "volts": ("volts", "volt", "Volts", "V", "")}
 RATE_TOLERANCE = 1e-4  # relative, between the clocks of response and stimulus
@@ -112,7 +112,8 @@ class File:
         self.notes: list[str] = []
         self.electrodes = self._electrodes()
         self.responses = self._series(RESPONSES, stimuli=False)
-        self.stimuli = self._series(STIMULI, stimuli=True)
+        # Commands belong to the first of these; some programs write them elsewhere.
+        self.stimuli = next(filter(None, (self._series(path, True) for path in (STIMULI, TEMPLATES, RESPONSES))), {})
 
     def recordings(self) -> list[Recording]:
         """See `read`."""
@@ -185,9 +186,15 @@ class File:
                     self.aside[where] = "", error
                 continue
             kind = self.tree.label(series, "neurodata_type") if isinstance(series, h5py.Group) else ""
+            if stimuli and kind == "TimeSeries" and self._unit(series) in UNITS["amperes"][:-1]:
+                found[name] = series
             if not re.search("Clamp(Stimulus)?Series$", kind):
                 continue
-            if stimuli or "CurrentClamp" in kind and "Stimulus" not in kind:
+            if stimuli:
+                if path != RESPONSES or "Stimulus" in kind:
+                    found[name] = series
+            elif "CurrentClamp" in kind and "Stimulus" not in kind or (
+                    kind == "PatchClampSeries" and self._unit(series) in UNITS["volts"][:-1]):
                 found[name] = series
             elif kind.startswith("IZero"):
                 self.aside[where] = self._electrode_of(series), RecordingError(
@@ -196,6 +203,13 @@ class File:
                 self.aside[where] = self._electrode_of(series), RecordingError(
                     "voltage_clamp_only", "it is in voltage clamp")
         return found
+
+    def _unit(self, series: h5py.Group) -> str:
+        """Unit of the samples of a series, empty where it says none."""
+        try:
+            return self.tree.label(self.tree.dataset("data", series), "unit")
+        except RecordingError:
+            return ""
 
     def _key(self, found) -> tuple:
         """What one object has under each of its paths."""
