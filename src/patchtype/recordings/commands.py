@@ -438,7 +438,7 @@ def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes, after=0.0
     if constant:
         notes.append(f"found a prepulse from {constant[0][0]:.3f} to {constant[0][1]:.3f} s that is the same in "
                      "every sweep; it is not analysed")
-    if length < LONG_S:
+    if length < LONG_S - GRID_S:
         notes.append(f"found steps of {length:g} s, as they were asked for; sag, adaptation and rates are those of so "
                      "short a step")
     return min((_quiet(shapes[k], steps[k]) for k in members), default=0.0)
