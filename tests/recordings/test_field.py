@@ -82,6 +82,12 @@ def test_what_is_odd_about_a_recording_is_said():
     assert "the time constant comes from one sweep only" in notes("190619B_0003.abf")
 
 
+@pytest.mark.parametrize("name", [name for name in STEPS if name != "18711001"])
+def test_no_real_recording_is_told_what_it_does_not_have(name):
+    """Their bridges are balanced as well as the eye can see, and no cell was lost."""
+    assert not {"bridge_unbalanced", "cell_lost", "sweep_incomplete"} & {f.code for f in cell(f"{name}.abf").verdict.notes}
+
+
 def test_a_prepulse_is_no_hyperpolarising_step():
     found = cell("18711001.abf")
     for feature in ("tau", "input_resistance", "sag", "vm_for_sag"):

@@ -257,6 +257,11 @@ def test_the_baseline_between_two_steps_is_no_second_step():
     assert found.notes == ("found a second step in each sweep (1.600 to 2.100 s); the first one is analysed",)
 
 
+def test_a_pause_between_two_pulses_is_no_step():
+    """Pulses of 0.2 s are none either, and nobody asked for them."""
+    assert set(kinds(given_commands(*[pulses((0.2, 0.4, pa), (1.0, 1.2, -pa)) for pa in (-50.0, 25.0)]))) == {"unknown"}
+
+
 def test_a_tail_without_command_is_not_seen():
     tail = np.full(5000, np.nan)
     found = recognise(given_commands(*[np.r_[pulses((0.5, 1.0, pa)), tail] for pa in (-10.0, 10.0)]))

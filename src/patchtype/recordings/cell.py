@@ -152,9 +152,10 @@ def _examine(cell: Cell, recording: Recording, protocol, drop_failed: bool, allo
     quality.apply("recording", cell, allow)
     if not cell.verdict.passed:
         return
-    for prepared in filter(None, (cell.prepared, cell.prepared.other)):
-        _leave_out_lost(prepared, cell.verdict)
-        _leave_out_incomplete(prepared, cell.verdict)
+    for prepared, verdict in ((cell.prepared, cell.verdict), (cell.prepared.other, quality.Verdict())):
+        if prepared:  # of the second family only what is used is told
+            _leave_out_lost(prepared, verdict)
+            _leave_out_incomplete(prepared, verdict)
     cell.sweeps = every, long, len(cell.prepared.of("long_square"))
     quality.apply("samples", cell, allow)
     quality.apply("families", cell, allow)

@@ -396,11 +396,11 @@ def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes, after=0.0
             continue
         start = _after(shape, pulse)
         for j, (a, b, level) in enumerate(shape.pieces):
-            # What lasts to the end of the sweep is a step only if it is not the level from before all others.
-            ended = j < len(shape.pieces) - 1 or level != shape.pieces[0][2]
+            # What comes back to the level from before all others is a pause, or the end of the sweep.
+            away = level not in (shape.pieces[0][2], shape.pieces[j - 1][2])
             least = (TEST_S if k in forced else LONG_S) - GRID_S
             long = (b - a) / shape.rate >= least
-            if j and a > max(start, after * shape.rate) and long and ended and level != shape.pieces[j - 1][2]:
+            if j and a > max(start, after * shape.rate) and long and away:
                 windows[round(a / shape.rate, 3), round(b / shape.rate, 3)] += 1
     if not windows:
         return 0.0

@@ -43,7 +43,8 @@ FURTHER_PA = -200.0  # or, where there is none, from the smallest, if it is not 
 ONE_STEP = 0.05  # steps whose heights differ by less than this share are one, through which no line can be laid
 LEAST_BASELINE_S = 0.001  # without as much before the step there is nothing to measure it from
 PEAK_S, SAG_BASELINE_S = 0.005, 0.03  # around the peak, and before the step and its end, as ipfx has it for sag
-BRIDGE_MOHM, BRIDGE_S = 20.0, (0.0005, 0.004)  # a larger jump at the onset of a step, read from a curve through these
+# A larger jump at the onset of a step, between the mean before it and a curve through what comes after (s).
+BRIDGE_MOHM, BEFORE_S, BRIDGE_S = 20.0, 0.002, (0.0005, 0.004)
 EDGE_SAMPLES = 10  # over which the filter that resamples a sweep smears an edge of its potential
 STRAY_STEPS = 3  # so many larger steps without an action potential, and that of the smallest was a stray one
 COARSE_PA = 60.0  # from the largest silent step to rheobase; beyond it rheobase is hardly measured
@@ -347,7 +348,9 @@ def _check_bridge(steps: _Steps, down: pd.DataFrame, found: Measured) -> None:
         first, last = np.searchsorted(sweep.t, steps.start + smeared + np.array(BRIDGE_S))
         if last - first > 3:
             curve = np.polyfit(sweep.t[first:last] - steps.start, sweep.v[first:last], 2)
-            jumps.append(1e3 * (curve[-1] - row["v_baseline"]) / row["stim_amp"])
+            before = tsu.average_voltage(sweep.v, sweep.t, max(steps.start - smeared - BEFORE_S, float(sweep.t[0])),
+                                         steps.start - smeared)
+            jumps.append(1e3 * (curve[-1] - before) / row["stim_amp"])
     jump = float(np.median(jumps)) if jumps else 0.0
     if abs(jump) > BRIDGE_MOHM:
         found.notes.append(("bridge_unbalanced", f"found that the potential jumps by {jump:.0f} MOhm at the onset of "
