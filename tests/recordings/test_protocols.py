@@ -257,6 +257,12 @@ def test_the_baseline_between_two_steps_is_no_second_step():
     assert found.notes == ("found a second step in each sweep (1.600 to 2.100 s); the first one is analysed",)
 
 
+def test_the_step_of_other_sweeps_is_no_second_step():
+    early, late = ([pulses((on, off, pa)) for pa in (-20.0, 20.0, 40.0)] for on, off in ((0.2, 0.7), (1.0, 1.8)))
+    found = recognise(given_commands(*early, *late, names=["IV"] * 3 + ["FI"] * 3))
+    assert found.notes == ("found steps of 0.8 s beside most of 0.5 s; they are read for what those do not give",)
+
+
 def test_a_pause_between_two_pulses_is_no_step():
     """Pulses of 0.2 s are none either, and nobody asked for them."""
     assert set(kinds(given_commands(*[pulses((0.2, 0.4, pa), (1.0, 1.2, -pa)) for pa in (-50.0, 25.0)]))) == {"unknown"}

@@ -430,7 +430,7 @@ def _long_squares(sweeps, shapes, pulse, steps, forced, silent, notes, after=0.0
         a, b = min(second)
         notes.append(f"found a second step in each sweep ({a:.3f} to {b:.3f} s); the first one is analysed")
     other = {round(b - a, 3) for a, b in windows
-             if abs(b - a - length) > 2 * GRID_S and not any(shapes[k].level(a, b) for k in members)}
+             if abs(b - a - length) > 2 * GRID_S and not any(_stepped(shapes[k], a, b) for k in members)}
     if other:
         notes.append(f"found steps of {', '.join(f'{s:g}' for s in sorted(other))} s beside most of {length:g} s; they "
                      "are read for what those do not give")
