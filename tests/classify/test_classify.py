@@ -372,7 +372,10 @@ def test_a_layer_told_is_a_pattern_of_its_own_and_one_told_in_vain_is_said(tmp_p
      "and rheobase_i"),
     (lambda t: t.head(0), "table_unreadable", "found no row, expected one a cell"),
     (lambda t: t.assign(tau="=1+1"), "table_unreadable", "found '=1+1' as tau in row 1, expected a number or nothing"),
-    (lambda t: t.assign(threshold_v_rheo=np.nan), "no_step_spike", "found no step of current that made the cell fire"),
+    (lambda t: t.assign(threshold_v_rheo=np.nan), "no_step_spike",
+     "found no step of current that made the cell fire and shows how an action potential rises"),
+    (lambda t: t.assign(threshold_v_rheo=np.nan, rheobase_i=np.nan), "no_step_spike",
+     "found no step of current that made the cell fire ("),
     (lambda t: t[["cell_id", "tau", "sag"]], "no_step_spike", "every answer needs it; record steps of 0.3 s or longer"),
 ])
 def test_tables_that_allow_no_answer(tmp_path, capsys, human_table, change, rule, reason):

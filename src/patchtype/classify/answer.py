@@ -93,7 +93,8 @@ def answered(answer: Answer, values: pd.Series, species: str | None = None,
     if table[[f for f in model.features if not patterns.block(f)]].isna().all(axis=None) or (
             np.isnan(table["threshold_v_rheo"].item())):
         why = answer.missing.get("threshold_v_rheo", "the spike at rheobase was not measured")
-        answer.refusal = Finding("no_step_spike", "found no step of current that made the cell fire "
+        shown = " and shows how an action potential rises" if np.isfinite(values.get("rheobase_i", np.nan)) else ""
+        answer.refusal = Finding("no_step_spike", f"found no step of current that made the cell fire{shown} "
                                  f"({why.rstrip('.')}), expected one: every answer needs it; record steps of "
                                  "0.3 s or longer up to firing")
         return answer
