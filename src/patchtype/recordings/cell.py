@@ -153,7 +153,7 @@ def _examine(cell: Cell, recording: Recording, protocol, drop_failed: bool, allo
     if not cell.verdict.passed:
         return
     for prepared, verdict in ((cell.prepared, cell.verdict), (cell.prepared.other, quality.Verdict())):
-        if prepared:  # of the second family only what is used is told
+        if prepared:  # what the second family loses is not told: most cells do not need it
             _leave_out_lost(prepared, verdict)
             _leave_out_incomplete(prepared, verdict)
     cell.sweeps = every, long, len(cell.prepared.of("long_square"))

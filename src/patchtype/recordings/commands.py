@@ -373,14 +373,14 @@ def _second_family(sweeps, shapes, pulse, steps, forced) -> Protocol | None:
     ends = [step.end_s for step in steps if step and step.kind == "long_square"]
     if not ends:
         return None
+    aside = [Step(sweep.number, "unknown", why="not of this family") for sweep in sweeps]
     left, every = [step is None for step in steps], [shape is not None for shape in shapes]
     for free, after in ((left, 0.0), (every, max(ends))):
-        more = [None if f else Step(s.number, "unknown", why="not of this family")
-                for s, f in zip(sweeps, free, strict=True)]
+        more = [None if f else step for step, f in zip(aside, free, strict=True)]
         quiet = _long_squares(sweeps, shapes, pulse, more, forced, set(), [], after)
-        if any(step and step.kind == "long_square" for step in more):
-            return Protocol(tuple(step or Step(s.number, "unknown", why="not of this family")
-                                  for s, step in zip(sweeps, more, strict=True)), pulse, quiet)
+        family = Protocol(tuple(new or old for new, old in zip(more, aside, strict=True)), pulse, quiet)
+        if family.of("long_square"):
+            return family
     return None
 
 

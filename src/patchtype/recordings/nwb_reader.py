@@ -186,14 +186,15 @@ class File:
                     self.aside[where] = "", error
                 continue
             kind = self.tree.label(series, "neurodata_type") if isinstance(series, h5py.Group) else ""
-            if stimuli and kind == "TimeSeries" and self._unit(series) in UNITS["amperes"][:-1]:
-                found[name] = series
-            if not re.search("Clamp(Stimulus)?Series$", kind):
-                continue
+            clamp = bool(re.search("Clamp(Stimulus)?Series$", kind))
             if stimuli:
-                if path != RESPONSES or "Stimulus" in kind:
+                if clamp and (path != RESPONSES or "Stimulus" in kind) or (
+                        kind == "TimeSeries" and self._unit(series) in UNITS["amperes"][:-1]):
                     found[name] = series
-            elif "CurrentClamp" in kind and "Stimulus" not in kind or (
+                continue
+            if not clamp:
+                continue
+            if "CurrentClamp" in kind and "Stimulus" not in kind or (
                     kind == "PatchClampSeries" and self._unit(series) in UNITS["volts"][:-1]):
                 found[name] = series
             elif kind.startswith("IZero"):

@@ -154,7 +154,8 @@ def _(cell):
       costs="nothing", unit="s", threshold=0.0002)
 def _(cell):
     sweeps = cell.prepared.recording.sweeps
-    used = [(k, v) for k, v in _used(cell) if np.ptp(v) > 30]  # mV: with action potentials
+    every = list(_used(cell))
+    used = [(k, v) for k, v in every if np.ptp(v) > 30]  # mV: with action potentials
     top = max((v.max() for _, v in used), default=np.inf)
     flat: list[int] = []  # the sweep of each stretch at the greatest value of all, longer than a peak takes
     for k, v in used:
@@ -164,8 +165,8 @@ def _(cell):
     if len(flat) >= 3:
         return (f"found {len(flat)} peaks cut off at {top:.3g} mV in {some(sorted(set(flat)))}, where the amplifier or "
                 "the converter ended; peaks, widths and what follows a peak are not those of the cell")
-    lowest = min((v.min() for _, v in _used(cell)), default=-np.inf)
-    cut = [cell.prepared.number(k) for k, v in _used(cell) if (v == lowest).mean() > FLAT]
+    lowest = min((v.min() for _, v in every), default=-np.inf)
+    cut = [cell.prepared.number(k) for k, v in every if (v == lowest).mean() > FLAT]
     if len(cut) >= 2:
         return (f"found the potential cut off at {lowest:.3g} mV in {some(cut)}, where the amplifier or the converter "
                 "ended; input resistance and sag are not those of the cell")

@@ -105,6 +105,10 @@ class Measured:
             if sweeps:
                 self.sweeps[name] = int(sweeps)
 
+    def has(self, name: str) -> bool:
+        """Whether a feature has a value."""
+        return bool(np.isfinite(self.features.get(name, np.nan)))
+
     def lose(self, lost: Iterable[str], why: str) -> None:
         """Features that cannot be measured, all for one reason."""
         for name in lost:
@@ -168,11 +172,11 @@ def scalar_features(prepared: Prepared, as_published: bool = False) -> Measured:
         try:
             measure(prepared, positions, found, as_published)
             if kind == "long_square" and prepared.other is not None:
-                _complete(prepared, found, as_published)
-            _check_sampling(kind, min(prepared.recording.sweeps[k].rate for k in positions), lost, found)
+                _complete(prepared.other, found, as_published)
         except Exception as error:  # noqa: BLE001 - one kind of stimulus that fails leaves the others
             found.lose([n for n in lost if n not in found.features],
                        f"the analysis failed: {type(error).__name__}: {error}")
+        _check_sampling(kind, min(prepared.recording.sweeps[k].rate for k in positions), lost, found)
     found.lose([name for name in NEVER if name not in found.missing], "")
     for name, why in NEVER.items():
         found.missing[name] = found.missing[name] or why
@@ -183,7 +187,7 @@ def _check_sampling(kind: str, rate: float, measured: Iterable[str], found: Meas
     """Take the shape of action potentials back where too few samples draw it; ``rate`` (Hz) of the slowest sweep."""
     if rate >= SHAPE_HZ:
         return
-    found.lose([name for name in measured if name.startswith(_SHAPE) and np.isfinite(found.features[name])],
+    found.lose([name for name in measured if name.startswith(_SHAPE) and found.has(name)],
                f"sampled at {rate / 1e3:g} kHz, expected at least {SHAPE_HZ / 1e3:g} kHz for the shape of an action "
                "potential")
     shapes = [f"{name}_{kind}" for name in _SPIKE if name not in ("threshold_i", "threshold_t")]
@@ -263,22 +267,23 @@ def _long_squares(prepared: Prepared, positions: list[int], found: Measured, as_
     return _suprathreshold(steps, found, as_published)
 
 
-def _complete(prepared: Prepared, found: Measured, as_published: bool) -> None:
+def _complete(other: Prepared, found: Measured, as_published: bool) -> None:
     """Fill in from the second family of steps what the first does not give: all of the passive features, of firing."""
-    more, positions = Measured(), prepared.other.of("long_square")
-    if not positions:
-        return
-    _long_squares(prepared.other, positions, more, as_published)
-    for what, sign, names_of, scalars_of in (
+    wanted = [part for part in (
         ("input resistance, time constant and sag", "input_resistance", _SUBTHRESHOLD[1:6], _PASSIVE_SCALARS),
         ("firing and action potentials", "rheobase_i", _FIRING, _FIRING_SCALARS),
-    ):
-        if np.isnan(found.features.get(sign, np.nan)) and np.isfinite(more.features.get(sign, np.nan)):
+    ) if not found.has(part[1])]
+    more, positions = Measured(), other.of("long_square")
+    if not (wanted and positions):
+        return
+    _long_squares(other, positions, more, as_published)
+    for what, sign, names_of, scalars_of in wanted:
+        if more.has(sign):
             for name in names_of:
                 if name in more.features:
                     found.put(name, more.features[name], more.missing.get(name, ""), more.sweeps.get(name, 0))
             found.scalars |= {name: more.scalars[name] for name in scalars_of}
-            step = prepared.other.protocol.steps[positions[0]]
+            step = other.protocol.steps[positions[0]]
             found.notes.append(("protocol", f"{what} come from {len(positions)} sweeps with steps of "
                                 f"{step.end_s - step.onset_s:.3g} s, the other features of long steps from the rest"))
             found.notes += [note for note in more.notes if note not in found.notes]
